@@ -3,17 +3,9 @@
  * Only a stub reaches these routes; the router forwards no path of a client's.
  */
 import { decode, encode } from '@msgpack/msgpack';
+import type { Member, PeerId } from '../raft/types.ts';
 
-export type PeerId = number;
-
-/** A peer as the group's configuration names it. */
-export interface Member {
-  readonly id: PeerId;
-  /** Place in the group (1-based) and how often it was replaced there: together they name the object. */
-  readonly slot: number;
-  readonly incarnation: number;
-  readonly locationHint: string;
-}
+export type { Member, PeerId };
 
 /** Object names carry slot and incarnation, so that a replaced peer is another object. */
 export function objectName(group: string, member: Pick<Member, 'slot' | 'incarnation'>): string {

@@ -1,0 +1,60 @@
+/**
+ * The one alarm, pushed lazily: deadlines move in memory, and the alarm that is set already fires, looks and is set again. A
+ * heartbeat that a follower hears moves nothing. Moving an alarm earlier costs a round trip inside the output gate, so
+ * it happens in a turn of its own, after the writes at hand are on disk.
+ */
+import type { MonotonicClock, Platform } from './platform.ts';
+
+/** An alarm this late is taken for lost: some in production were reported stuck in the past. */
+const OVERDUE_MS = 2000;
+/** Not worth moving an alarm for. */
+const SLACK_MS = 5;
+
+export class Alarm {
+  readonly #platform: Platform;
+  readonly #clock: MonotonicClock;
+  /** Monotonic time of the alarm that is set, as far as this instance knows; null: none. */
+  #setForMs: number | null = null;
+  #deadlineMs: number | null = null;
+  #moving = false;
+  sets = 0;
+  fired = 0;
+
+  constructor(platform: Platform, clock: MonotonicClock) {
+    this.#platform = platform;
+    this.#clock = clock;
+  }
+
+  /** Called at the end of every turn. `wrote`: the turn has written, so an earlier alarm waits for a turn of its own. */
+  require(deadlineMs: number | null, wrote: boolean): void {
+    this.#deadlineMs = deadlineMs;
+    if (!this.#mustMove() || this.#moving) return;
+    if (!wrote) return this.#move();
+    this.#moving = true;
+    const move = (): void => {
+      this.#moving = false;
+      if (this.#mustMove()) this.#move();
+    };
+    this.#platform.sync().then(move, () => {});
+  }
+
+  /** The handler begins: the alarm is gone, and may be set again without a price. */
+  fire(): void {
+    this.fired += 1;
+    this.#setForMs = null;
+  }
+
+  #mustMove(): boolean {
+    if (this.#deadlineMs === null) return false;
+    const nowMs = this.#clock.now();
+    if (this.#setForMs === null || this.#setForMs + OVERDUE_MS < nowMs) return true;
+    return Math.max(this.#deadlineMs, nowMs) < this.#setForMs - SLACK_MS;
+  }
+
+  #move(): void {
+    if (this.#deadlineMs === null) return;
+    this.#setForMs = Math.max(this.#deadlineMs, this.#clock.now());
+    this.sets += 1;
+    this.#platform.setAlarm(this.#clock.wall(this.#setForMs));
+  }
+}

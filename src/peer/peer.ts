@@ -1,0 +1,511 @@
+/**
+ * One peer: turns events into inputs of the core, and the core's effects into SQL, calls and answers.
+ *
+ *     event (client, peer's message, reply, alarm, flush done)
+ *       └─▶ turn: step ─▶ write ─▶ apply ─▶ step … ─▶ propose what waits ─▶ write the state row
+ *                 └─▶ then send, answer, ask for durability, require the alarm
+ *
+ * A turn is synchronous: all its writes commit together, and no state of the core is held across an await. The output gate
+ * holds whatever is sent until the writes before it are on disk. A throw anywhere in a turn ends the instance: its memory and
+ * its unflushed writes go together.
+ */
+import { invariant } from '../raft/invariant.ts';
+import type { Reply as RaftReply, Request as RaftRequest } from '../raft/messages.ts';
+import { Raft } from '../raft/raft.ts';
+import { quorumContactMs } from '../raft/replication.ts';
+import {
+  DEFAULT_LIMITS,
+  type Effects,
+  type Entry,
+  type Input,
+  type Member,
+  type PeerId,
+  type RaftLimits,
+} from '../raft/types.ts';
+import { Alarm } from './alarm.ts';
+import { Calls } from './calls.ts';
+import { stageChunk } from './installation.ts';
+import { decodeAnswer, encodeEnvelope, type OutgoingRequest } from './message-codec.ts';
+import { MonotonicClock, type Platform } from './platform.ts';
+import { Proposals } from './proposals.ts';
+import type { ClientReply, ClientRequest, PeerStatus, PeerView } from './protocol.ts';
+import type { StateMachine } from './state-machine.ts';
+import { type Identity, PeerStorage } from './storage.ts';
+
+export interface PeerSettings {
+  readonly heartbeatMs: number;
+  readonly electionTimeoutMs: number;
+  readonly limits?: Partial<RaftLimits>;
+}
+
+/** Answers of queries that one turn may produce; the rest is refused as overloaded, so memory stays bounded. */
+const ANSWER_BYTES_PER_TURN = 16 * 1024 * 1024;
+const SNAPSHOT_PAGE_BYTES = 1_000_000;
+
+export class PeerGone extends Error {
+  override readonly name = 'PeerGone';
+}
+
+interface OutgoingCall {
+  readonly to: Member;
+  readonly request: OutgoingRequest;
+}
+
+export class Peer {
+  readonly platform: Platform;
+  readonly clock: MonotonicClock;
+  readonly alarm: Alarm;
+  readonly calls: Calls;
+  readonly group: string;
+  /** Made by this instance: see founding.ts. */
+  readonly nonce: string;
+  readonly stateMachine: StateMachine;
+  readonly storage: PeerStorage;
+  readonly counters = { turns: 0, flushes: 0, entries: 0, commands: 0, reads: 0, messagesReceived: 0, elections: 0 };
+  identity: Identity | null = null;
+  raft: Raft | null = null;
+  readonly #settings: PeerSettings;
+  readonly #proposals: Proposals;
+  #reads = new Map<number, { query: unknown; answer: (reply: ClientReply) => void }>();
+  #nextReadId = 1;
+  #dead = false;
+
+  // Of the turn under way.
+  #outbox: OutgoingCall[] = [];
+  #raftReply: RaftReply | null = null;
+  #deadlineMs: number | null = null;
+  #wrote = false;
+  #mayCall = true;
+  #appended: { term: number; index: number } | null = null;
+  #answerBytes = 0;
+  /** An entry of this leader is on its way to the disk. */
+  #flushing = false;
+  #cutHeader: unknown = null;
+
+  constructor(platform: Platform, stateMachine: StateMachine, settings: PeerSettings) {
+    this.platform = platform;
+    this.stateMachine = stateMachine;
+    this.#settings = settings;
+    this.clock = new MonotonicClock(() => platform.now());
+    this.alarm = new Alarm(platform, this.clock);
+    this.calls = new Calls(platform, settings.electionTimeoutMs);
+    this.storage = new PeerStorage(platform.sql);
+    this.#proposals = new Proposals(stateMachine);
+    this.group = platform.objectName.slice(0, platform.objectName.lastIndexOf('/'));
+    this.nonce = platform.randomId();
+    if (this.storage.hasTables()) this.#restore();
+  }
+
+  #restore(): void {
+    this.identity = this.storage.identity();
+    const { heartbeatMs, electionTimeoutMs, limits } = this.#settings;
+    const options = {
+      id: this.identity.id,
+      heartbeatMs,
+      electionTimeoutMs,
+      applyVersion: this.stateMachine.applyVersion,
+      limits: { ...DEFAULT_LIMITS, ...limits },
+    };
+    const context = { nowMs: this.clock.now(), random: this.platform.random() };
+    this.raft = new Raft(options, this.storage.restore(), context);
+    const { lastApplied, log } = this.raft;
+    for (let index = lastApplied + 1; index <= log.lastIndex; index += 1) {
+      const [stored] = this.storage.entries(index, index);
+      if (stored === undefined || this.#understands(stored.entry)) continue;
+      // It could not apply what it would be elected to commit.
+      return this.#stop('entry');
+    }
+  }
+
+  #understands({ payload, applyVersion }: Entry): boolean {
+    if (payload.type === 'unknown' || applyVersion > this.stateMachine.applyVersion) return false;
+    return payload.type !== 'command' || this.stateMachine.understands(payload.data);
+  }
+
+  // ---- events
+
+  /** Something from outside came in: a client (depth 0), an alarm (0), a peer's message (the depth that it says). */
+  beginEvent(depth: number): void {
+    this.calls.beginEvent(depth);
+  }
+
+  /** The alarm fired: look at the clock, and set it again if a deadline is left. */
+  onAlarm(): void {
+    this.beginEvent(0);
+    this.alarm.fire();
+    if (this.raft !== null) this.turn(() => this.step({ type: 'tick' }));
+  }
+
+  /** Answers a peer's messages. A handler never calls a peer: what it must start, the alarm does. */
+  receive(messages: readonly RaftRequest[]): RaftReply[] {
+    const replies: RaftReply[] = [];
+    this.turn(() => {
+      this.#mayCall = false;
+      for (const message of messages) {
+        this.counters.messagesReceived += 1;
+        this.#raftReply = null;
+        this.step({ type: 'request', message });
+        if (this.#raftReply !== null) replies.push(this.#raftReply);
+      }
+    });
+    return replies;
+  }
+
+  /** Replies in the order of the requests; resolves when all of them have theirs. */
+  async submit(requests: readonly ClientRequest[]): Promise<ClientReply[]> {
+    const replies = requests.map(() => Promise.withResolvers<ClientReply>());
+    this.turn(() => {
+      requests.forEach((request, i) => {
+        this.#handleClient(request, (reply) => replies[i]?.resolve(reply));
+      });
+      // A client is an event like any other: an election may be overdue.
+      this.step({ type: 'tick' });
+    });
+    return Promise.all(replies.map(({ promise }) => promise));
+  }
+
+  #handleClient(request: ClientRequest, answer: (reply: ClientReply) => void): void {
+    if (this.raft === null) return answer({ type: 'not_leader' });
+    if (request.type === 'submit') {
+      if (!this.stateMachine.accepts(request.command)) return answer({ type: 'refused' });
+      if (this.raft.role !== 'leader') return answer({ type: 'not_leader' });
+      return this.#proposals.enqueue(request.command, answer);
+    }
+    if (!this.stateMachine.acceptsQuery(request.query)) return answer({ type: 'refused' });
+    if (request.consistency === 'stale') return this.#answerQuery(request.query, answer);
+    const id = this.#nextReadId;
+    this.#nextReadId += 1;
+    this.#reads.set(id, { query: request.query, answer });
+    this.step({ type: 'read', id });
+  }
+
+  /** Stand for election as soon as the rules allow. */
+  stand(): void {
+    if (this.raft !== null) this.turn(() => this.step({ type: 'stand' }));
+  }
+
+  // ---- founding
+
+  /** Makes this object part of a group. The state machine and the log are empty. */
+  join(identity: Identity, foundingMembers: readonly Member[] | null): void {
+    invariant(this.raft === null, 'an object joins one group, once');
+    this.turn(() => {
+      this.#wrote = true;
+      this.storage.createTables(identity, foundingMembers);
+      this.stateMachine.createTables();
+      this.#restore();
+    });
+  }
+
+  /** All members hold the groupId: term 1, the vote for itself and entry 1 are one commit. Idempotent. */
+  async found(members: readonly Member[]): Promise<void> {
+    if (this.raft === null || this.raft.log.lastIndex > 0) return;
+    this.turn(() => this.step({ type: 'found', configuration: { voters: members } }));
+    await this.platform.sync();
+  }
+
+  /** Refuses every further event; for a deletion that is under way. */
+  close(): void {
+    this.#dead = true;
+  }
+
+  // ---- the turn
+
+  /** Runs one synchronous turn. A throw ends the instance. */
+  turn(run: () => void): void {
+    if (this.#dead) throw new PeerGone('this instance has ended');
+    this.counters.turns += 1;
+    this.#outbox = [];
+    this.#wrote = false;
+    this.#mayCall = true;
+    this.#appended = null;
+    this.#answerBytes = 0;
+    try {
+      run();
+      this.#proposeWaiting();
+      this.storage.flushState();
+      for (const call of this.#outbox) this.#send(call);
+      if (this.#appended !== null) this.#awaitDurable(this.#appended);
+      if (this.raft !== null) this.alarm.require(this.#deadlineMs, this.#wrote);
+    } catch (error) {
+      this.#end(error);
+      throw error;
+    }
+  }
+
+  #end(error: unknown): void {
+    if (this.#dead) return;
+    this.#dead = true;
+    const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    this.platform.log({ level: 'error', event: 'instance_ended', object: this.platform.objectName, reason });
+    this.platform.abort(reason);
+  }
+
+  step(input: Input): void {
+    const { raft } = this;
+    if (raft === null) return;
+    const before = { role: raft.role, term: raft.currentTerm };
+    const effects = raft.step(input, {
+      nowMs: this.clock.now(),
+      random: this.platform.random(),
+      callBudget: this.#mayCall ? Math.max(0, this.calls.budget - this.#outbox.length) : 0,
+    });
+    this.#write(effects);
+    if (raft.currentTerm > before.term && raft.votedFor === raft.id) this.counters.elections += 1;
+    if (before.role === 'leader' && (raft.role !== 'leader' || raft.currentTerm !== before.term)) {
+      this.#flushing = false;
+      this.#proposals.abandon();
+    }
+    this.#perform(effects);
+  }
+
+  #write(effects: Effects): void {
+    this.storage.writeLog(effects);
+    const { hardState, reset, truncateFrom, append, compact } = effects;
+    if (hardState !== null || reset !== null || truncateFrom !== null || append.length > 0 || compact !== null) {
+      this.#wrote = true;
+    }
+    const last = append.at(-1);
+    const { raft } = this;
+    if (last === undefined || raft === null || !(raft.role === 'leader' || raft.founder)) return;
+    this.counters.entries += append.length;
+    this.#appended = { term: last.term, index: last.index };
+  }
+
+  #perform(effects: Effects): void {
+    this.#deadlineMs = effects.deadlineMs;
+    if (effects.reply !== null) this.#raftReply = effects.reply;
+    if (effects.endCut) {
+      this.stateMachine.endSnapshot();
+      this.#cutHeader = null;
+    }
+    for (const request of effects.requests) this.#prepare(request);
+    for (const { id, outcome } of effects.reads) this.#finishRead(id, outcome);
+    if (effects.committed !== null) this.#apply(effects.committed.fromIndex, effects.committed.toIndex);
+    if (effects.beginCut) {
+      this.#cutHeader = this.stateMachine.beginSnapshot();
+      this.step({ type: 'cutBegun', cutId: this.platform.randomId() });
+    }
+    if (effects.stage !== null) this.#stage(effects.stage);
+  }
+
+  #stage(message: NonNullable<Effects['stage']>): void {
+    this.#wrote = true;
+    if ((message.page?.applyVersion ?? 0) > this.stateMachine.applyVersion) {
+      this.#stop('snapshot');
+      this.step({ type: 'staged', message, outcome: 'refused', chunk: 0, cursor: null });
+    } else {
+      this.step(stageChunk(message, this.storage, this.stateMachine));
+    }
+  }
+
+  /** What is not understood is never applied: this peer waits, voting and appending, for a newer version of its code. */
+  #stop(what: string): void {
+    this.platform.log({ level: 'error', event: 'peer_stopped', object: this.platform.objectName, what });
+    this.step({ type: 'stop' });
+  }
+
+  // ---- apply
+
+  #apply(fromIndex: number, toIndex: number): void {
+    this.#wrote = true;
+    for (const { entry } of this.storage.entries(fromIndex, toIndex)) {
+      const { index, term, elapsedMs, payload } = entry;
+      if (!this.#understands(entry)) {
+        this.#applied(index - 1);
+        return this.#stop('entry');
+      }
+      const data = payload.type === 'command' ? payload.data : null;
+      const results = this.stateMachine.apply({ index, term, elapsedMs, data });
+      this.counters.commands += results.length;
+      this.#proposals.applied(index, term, results);
+    }
+    this.#applied(toIndex);
+    this.stateMachine.housekeep();
+  }
+
+  #applied(index: number): void {
+    this.storage.setLastApplied(index);
+    this.step({ type: 'applied', index });
+  }
+
+  // ---- proposals and reads
+
+  #proposeWaiting(): void {
+    while (this.raft?.role === 'leader' && !this.#flushing) {
+      const batch = this.#proposals.nextBatch();
+      if (batch === null) return;
+      if (!this.#propose(batch)) return;
+    }
+  }
+
+  /** False: too much is uncommitted; the batch stays queued (the queue is bounded). */
+  #propose(batch: { data: Uint8Array; count: number }): boolean {
+    const { raft } = this;
+    invariant(raft !== null && raft.role === 'leader', 'only a leader proposes');
+    const index = raft.log.lastIndex + 1;
+    const term = raft.currentTerm;
+    this.step({ type: 'propose', data: batch.data });
+    if (raft.log.lastIndex < index || raft.currentTerm !== term) return false;
+    this.#flushing = true;
+    this.#proposals.appended(index, term, batch.count);
+    return true;
+  }
+
+  #awaitDurable({ term, index }: { term: number; index: number }): void {
+    this.counters.flushes += 1;
+    this.#flushing = true;
+    this.platform.sync().then(
+      () => {
+        if (this.#dead) return;
+        this.turn(() => {
+          this.#flushing = false;
+          this.step({ type: 'durable', term, index });
+        });
+      },
+      (error) => this.#end(error),
+    );
+  }
+
+  #finishRead(id: number, outcome: 'ready' | 'not_leader' | 'overloaded'): void {
+    const read = this.#reads.get(id);
+    if (read === undefined) return;
+    this.#reads.delete(id);
+    if (outcome === 'ready') this.#answerQuery(read.query, read.answer);
+    else read.answer({ type: outcome });
+  }
+
+  #answerQuery(query: unknown, answer: (reply: ClientReply) => void): void {
+    if (this.#answerBytes > ANSWER_BYTES_PER_TURN) return answer({ type: 'overloaded' });
+    this.counters.reads += 1;
+    const result = this.stateMachine.query(query);
+    this.#answerBytes += approximateBytes(result);
+    answer({ type: 'result', result, ageMs: this.contactAgeMs() });
+  }
+
+  // ---- calls
+
+  #prepare(message: RaftRequest): void {
+    const to = this.#member(message.to);
+    if (message.type === 'AppendEntries') {
+      const stored = this.storage.entries(message.prevLogIndex + 1, message.lastIndex);
+      this.#outbox.push({ to, request: { message, stored } });
+    } else if (message.type === 'InstallSnapshot') {
+      const { page: data, next } = this.stateMachine.snapshotPage(message.cursor, SNAPSHOT_PAGE_BYTES);
+      const page = { applyVersion: this.stateMachine.applyVersion, data, next, header: this.#cutHeader };
+      this.#outbox.push({ to, request: { message: { ...message, page } } });
+    } else {
+      this.#outbox.push({ to, request: { message } });
+    }
+  }
+
+  #member(id: PeerId): Member {
+    const member = this.raft?.configuration?.voters.find((voter) => voter.id === id);
+    invariant(member !== undefined, 'only members are called');
+    return member;
+  }
+
+  #send({ to, request }: OutgoingCall): void {
+    const { identity, raft } = this;
+    invariant(identity !== null && raft !== null, 'only a member calls');
+    const envelope = { groupId: identity.groupId, from: identity.id, depth: this.calls.depth };
+    const { seq } = request.message;
+    this.calls.call(this.group, to, 'raft', encodeEnvelope(envelope, [request])).then(
+      (body) => this.#onAnswer(to.id, seq, body),
+      () => this.#onCallFailed(to.id, seq),
+    );
+  }
+
+  #onAnswer(from: PeerId, seq: number, body: Uint8Array): void {
+    const answer = decodeAnswer(body);
+    const reply = answer?.replies[0];
+    const valid = answer?.groupId === this.identity?.groupId && reply?.from === from && reply.to === this.identity?.id;
+    if (!valid || reply === undefined || reply.seq !== seq) return this.#onCallFailed(from, seq);
+    this.#continue(() => this.step({ type: 'reply', message: reply }));
+  }
+
+  #onCallFailed(to: PeerId, seq: number): void {
+    this.#continue(() => this.step({ type: 'callFailed', to, seq }));
+  }
+
+  /** A turn of an instance that may have ended since; nobody is left to tell. */
+  #continue(run: () => void): void {
+    if (this.#dead) return;
+    try {
+      this.turn(run);
+    } catch {
+      // `turn` has ended the instance, and has said why.
+    }
+  }
+
+  // ---- what others see
+
+  /** Since this peer last heard from the leader; on the leader, since a quorum last answered it. */
+  contactAgeMs(): number | null {
+    const { raft } = this;
+    if (raft === null) return null;
+    const contactMs = raft.role === 'leader' ? quorumContactMs(raft) : raft.leaderContactMs;
+    return Number.isFinite(contactMs) ? Math.max(0, Math.round(raft.nowMs - contactMs)) : null;
+  }
+
+  view(): PeerView {
+    const { raft, identity } = this;
+    if (raft === null || identity === null) {
+      return { groupId: null, founding: false, id: null, term: 0, leader: null, members: [] };
+    }
+    return {
+      groupId: identity.groupId,
+      founding: raft.configuration === null,
+      id: identity.id,
+      term: raft.currentTerm,
+      leader: raft.leaderId,
+      members: raft.configuration?.voters ?? [],
+    };
+  }
+
+  status(): PeerStatus {
+    const { raft } = this;
+    const { log } = raft ?? {};
+    return {
+      role: raft === null ? 'unfounded' : raft.role === 'preCandidate' ? 'candidate' : raft.role,
+      commitIndex: raft?.commitIndex ?? 0,
+      lastApplied: raft?.lastApplied ?? 0,
+      firstIndex: log?.firstIndex ?? 0,
+      lastIndex: log?.lastIndex ?? 0,
+      snapshotIndex: log?.lastIncludedIndex ?? 0,
+      logBytes: log?.totalBytes ?? 0,
+      stateHash: raft === null ? '' : this.stateMachine.stateHash(),
+      lastContactMs: this.contactAgeMs(),
+      quiesced: false,
+      metrics: raft === null ? {} : this.#metrics(),
+    };
+  }
+
+  #metrics(): Record<string, number> {
+    const { turns, flushes, entries, commands, reads, messagesReceived, elections } = this.counters;
+    return {
+      turns_total: turns,
+      flushes_total: flushes,
+      proposed_entries_total: entries,
+      applied_commands_total: commands,
+      answered_reads_total: reads,
+      peer_messages_received_total: messagesReceived,
+      peer_calls_total: this.calls.made,
+      peer_calls_failed_total: this.calls.failed,
+      elections_total: elections,
+      alarms_set_total: this.alarm.sets,
+      alarms_fired_total: this.alarm.fired,
+      queued_commands: this.#proposals.queued,
+      ...this.stateMachine.gauges(),
+    };
+  }
+}
+
+function approximateBytes(result: unknown): number {
+  if (result instanceof Uint8Array) return result.byteLength;
+  if (typeof result === 'string') return result.length;
+  if (typeof result !== 'object' || result === null) return 8;
+  let bytes = 8;
+  for (const value of Object.values(result)) bytes += approximateBytes(value);
+  return bytes;
+}

@@ -1,0 +1,130 @@
+/**
+ * Leader election: sections 5.2 and 5.4.1 of the paper, pre-vote (dissertation 9.6), and stickiness: a voter that has
+ * heard from a live leader lately refuses pre-votes. Only liveness leans on stickiness; votes and reads never do.
+ */
+import { invariant } from './invariant.ts';
+import type { RequestVote, RequestVoteReply } from './messages.ts';
+import { isQuorum } from './quorum.ts';
+import type { Raft } from './raft.ts';
+
+export function handleRequestVote(raft: Raft, message: RequestVote): void {
+  if (message.preVote) handlePreVote(raft, message);
+  else handleVote(raft, message);
+}
+
+function handlePreVote(raft: Raft, message: RequestVote): void {
+  if (message.term <= raft.currentTerm) return reply(raft, message, false, null);
+  if (raft.leaderId === message.from && message.term === raft.currentTerm + 1) releaseLeader(raft, message);
+  const retryAfterMs = stickyForMs(raft);
+  if (retryAfterMs > 0) return reply(raft, message, false, retryAfterMs);
+  reply(raft, message, raft.log.isUpToDate(message.lastLogIndex, message.lastLogTerm), null);
+}
+
+/**
+ * The very leader that this voter follows asks for the term after its own: its object restarted without memory, and
+ * leads no more. (A late pre-vote from before it was elected asks for the term that it leads, not for the next.)
+ */
+function releaseLeader(raft: Raft, message: RequestVote): void {
+  raft.leaderId = null;
+  raft.leaderContactMs = Number.NEGATIVE_INFINITY;
+  if (raft.log.isUpToDate(message.lastLogIndex, message.lastLogTerm)) return;
+  // It cannot win our vote: stand ourselves, soon, and not all voters at once.
+  const soonMs = raft.nowMs + raft.options.heartbeatMs * raft.random;
+  raft.electionDeadlineMs = Math.min(raft.electionDeadlineMs, soonMs);
+}
+
+/** For how long there is still evidence of a live leader; 0 if there is none. */
+function stickyForMs(raft: Raft): number {
+  if (raft.role === 'leader') return raft.stickinessMs;
+  if (raft.leaderId === null) return 0;
+  return Math.max(0, raft.leaderContactMs + raft.stickinessMs - raft.nowMs);
+}
+
+function handleVote(raft: Raft, message: RequestVote): void {
+  if (message.term > raft.currentTerm) raft.becomeFollower(message.term, null);
+  const free = raft.votedFor === null || raft.votedFor === message.from;
+  const granted =
+    message.term === raft.currentTerm && free && raft.log.isUpToDate(message.lastLogIndex, message.lastLogTerm);
+  if (granted) {
+    invariant(raft.role !== 'leader', 'a leader has voted for itself');
+    if (raft.role !== 'follower') raft.becomeFollower(raft.currentTerm, null);
+    raft.votedFor = message.from;
+    raft.electionDeadlineMs = raft.nowMs + raft.electionTimeoutMs();
+  }
+  reply(raft, message, granted, null);
+}
+
+function reply(raft: Raft, message: RequestVote, voteGranted: boolean, retryAfterMs: number | null): void {
+  raft.effects.reply = {
+    type: 'RequestVoteReply',
+    term: raft.currentTerm,
+    from: raft.id,
+    to: message.from,
+    seq: message.seq,
+    preVote: message.preVote,
+    voteGranted,
+    retryAfterMs,
+  };
+}
+
+export function handleRequestVoteReply(raft: Raft, message: RequestVoteReply): void {
+  const campaigning = message.preVote ? raft.role === 'preCandidate' : raft.role === 'candidate';
+  // `asked` holds this campaign's questions only: an answer to an older one counts for nothing.
+  if (!campaigning || raft.asked.get(message.from) !== message.seq) return;
+  if (!message.preVote && message.term !== raft.currentTerm) return;
+  raft.votes.set(message.from, message.voteGranted);
+  if (message.retryAfterMs !== null) {
+    const retryMs =
+      raft.nowMs + Math.min(message.retryAfterMs, raft.stickinessMs) + raft.options.heartbeatMs * raft.random * 0.5;
+    raft.electionDeadlineMs = Math.min(raft.electionDeadlineMs, retryMs);
+  }
+  maybeWin(raft);
+}
+
+function maybeWin(raft: Raft): void {
+  const { configuration } = raft;
+  invariant(configuration !== null, 'who campaigns has a configuration');
+  if (!isQuorum(configuration, (id) => raft.votes.get(id) === true)) return;
+  if (raft.role === 'candidate') return raft.becomeLeader();
+  raft.becomeCandidate();
+  maybeWin(raft);
+}
+
+/** Stands when nobody was heard from for too long, or when a campaign has led nowhere. */
+export function checkElectionClock(raft: Raft): void {
+  if (!raft.mayStand || raft.nowMs < raft.electionDeadlineMs) return;
+  raft.becomePreCandidate();
+  maybeWin(raft);
+}
+
+/** A client finds no leader. Evidence of one is respected; without it the election need not wait for the timeout. */
+export function handleStand(raft: Raft): void {
+  if (raft.role === 'leader' || !raft.mayStand) return;
+  if (raft.role === 'follower') {
+    const standMs = raft.nowMs + stickyForMs(raft);
+    raft.electionDeadlineMs = Math.min(raft.electionDeadlineMs, standMs);
+  } else if (raft.role === 'preCandidate' && raft.nowMs >= raft.campaignStartMs + raft.options.heartbeatMs) {
+    raft.electionDeadlineMs = raft.nowMs;
+  }
+}
+
+/** Asks each voter once a campaign. A lost question is not repeated: the campaign has a deadline. */
+export function sendDueVotes(raft: Raft): void {
+  for (const voter of raft.configuration?.voters ?? []) {
+    if (voter.id === raft.id || raft.asked.has(voter.id)) continue;
+    if (!raft.takeCall()) return;
+    const seq = raft.nextSeq();
+    raft.asked.set(voter.id, seq);
+    const preVote = raft.role === 'preCandidate';
+    raft.effects.requests.push({
+      type: 'RequestVote',
+      term: preVote ? raft.currentTerm + 1 : raft.currentTerm,
+      from: raft.id,
+      to: voter.id,
+      seq,
+      preVote,
+      lastLogIndex: raft.log.lastIndex,
+      lastLogTerm: raft.log.lastTerm,
+    });
+  }
+}
