@@ -90,13 +90,15 @@ export type Answer =
   | { readonly type: 'value'; readonly item: KeyValue; readonly revision: number }
   | { readonly type: 'missing'; readonly revision: number }
   /**
-   * Items in the order of their keys' bytes, at most `limit` and about 1 MiB of keys and values (at least one, if there is
-   * one). `more`: keys follow the last item. `storeRevision`: the newest.
+   * Items in the order of their keys' bytes, at most `limit` and about 1 MiB of keys and values. `more`: the listing goes on
+   * after `nextAfter` (null without more), which lies at or behind the last item. A page stops early where too many deleted
+   * keys lie in a row: then it may hold fewer items than would fit, even none, with `more` true. `storeRevision`: the newest.
    */
   | {
       readonly type: 'page';
       readonly items: readonly KeyValue[];
       readonly more: boolean;
+      readonly nextAfter: Uint8Array | null;
       readonly revision: number;
       readonly storeRevision: number;
     }

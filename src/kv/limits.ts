@@ -17,6 +17,9 @@ export const ROUTER_SESSION_PROTECTED_MS = 60_000;
 /** A session unused for this long expires. */
 export const SESSION_EXPIRY_MS = 60 * 60_000;
 export const MAX_EXPIRIES_PER_ENTRY = 16;
+/** A session's last use is kept rounded up to these, so that the index on it changes rarely and nobody goes too early. */
+export const CLERK_LAST_USE_STEP_MS = 60_000;
+export const ROUTER_LAST_USE_STEP_MS = 10_000;
 
 /**
  * How long a superseded version stays readable by listings. The contract promises 60 s of wall time; a leader's clock
@@ -26,3 +29,22 @@ export const HISTORY_MIN_AGE_MS = 120_000;
 /** Past this, compaction no longer waits for the age. */
 export const HISTORY_LIMIT_BYTES = 512 * 1024 * 1024;
 export const DEFAULT_STORAGE_LIMIT_BYTES = 4_000_000_000;
+/** An object holds 10 GB: room is left for history, sessions, the log and a snapshot being staged. */
+export const MAX_STORAGE_LIMIT_BYTES = 8_000_000_000;
+
+/** What a version costs in storage beyond its key and value, in the replicated counters. */
+export const VERSION_OVERHEAD_BYTES = 96;
+/** Supersessions that one entry compacts at most: this many for each of its commands, and so many more. */
+export const COMPACTIONS_PER_COMMAND = 2;
+export const MAX_IDLE_COMPACTIONS = 16;
+/** One call of `housekeep` deletes at most so many compacted supersessions, or about so many bytes of versions. */
+export const MAX_DELETIONS_PER_HOUSEKEEPING = 64;
+export const MAX_DELETED_BYTES_PER_HOUSEKEEPING = 16 * 1024 * 1024;
+/** Keys that one listing looks at, dead ones included, before it says "more". */
+export const MAX_KEYS_EXAMINED = 4096;
+/** Rows that one snapshot page looks at, those outside of the cut included. */
+export const MAX_SNAPSHOT_ROWS_EXAMINED = 8192;
+/** A snapshot page larger than this is refused (pages are at most 1 MiB, or one row). */
+export const MAX_SNAPSHOT_PAGE_BYTES = 4 * 1024 * 1024;
+/** Values up to this size are read along with their keys; larger ones only when it is known that they fit. */
+export const INLINE_VALUE_BYTES = 1024;

@@ -71,14 +71,14 @@ export interface RouterRoutes {
   /** A batch; replies in the order of the requests, when all of them have theirs. */
   client: { request: { requests: ClientRequest[] }; reply: { replies: ClientReply[] } };
   /** "The leader does not answer: stand for election as soon as the rules allow." Idempotent. */
-  stand: { request: Record<string, never>; reply: Record<string, never> };
-  status: { request: Record<string, never>; reply: { status: PeerStatus } };
+  stand: { request: object; reply: object };
+  status: { request: object; reply: { status: PeerStatus } };
   /** Only to slot 1: found a group of these members, or go on with a founding that is under way (of the members stored
    * then). Replies when it is complete, or with `complete: false` when another peer could not be reached or refused. */
   found: { request: { members: Member[] }; reply: { complete: boolean } };
   /** Deletes everything if the object holds this groupId; an object without one is fine too. */
   delete: { request: { groupId: string }; reply: { deleted: boolean } };
-  chaos: { request: { fault: Fault }; reply: Record<string, never> };
+  chaos: { request: { fault: Fault }; reply: object };
 }
 export type RouterRoute = keyof RouterRoutes;
 

@@ -130,6 +130,8 @@ export class Raft {
   random: number;
   callBudget = 0;
   #waitingForBudget = false;
+  /** In [0, 1): this peer's share of the randomized election timeout. */
+  #spread: number;
 
   constructor(options: RaftOptions, restored: RestoredState, context: Pick<StepContext, 'nowMs' | 'random'>) {
     invariant(options.heartbeatMs > 0 && options.electionTimeoutMs >= 3 * options.heartbeatMs, 'times fit together');
@@ -145,6 +147,7 @@ export class Raft {
     this.handedOut = restored.lastApplied;
     this.nowMs = context.nowMs;
     this.random = context.random;
+    this.#spread = context.random;
     this.electionDeadlineMs = context.nowMs + this.electionTimeoutMs();
     // Most likely this was the leader, and its object restarted: nobody is served until somebody stands.
     if (this.votedFor === options.id) this.electionDeadlineMs = context.nowMs;
@@ -163,8 +166,12 @@ export class Raft {
     return 3 * this.options.heartbeatMs;
   }
 
+  /**
+   * Randomized (5.2), but drawn once a term or campaign, not at each heartbeat: so deadlines only ever move later while
+   * a leader is heard, and the alarm that is set already need not be moved.
+   */
   electionTimeoutMs(): number {
-    return this.options.electionTimeoutMs * (1 + this.random);
+    return this.options.electionTimeoutMs * (1 + this.#spread);
   }
 
   step(input: Input, context: StepContext): Effects {
@@ -373,6 +380,7 @@ export class Raft {
     if (term > this.currentTerm) {
       this.currentTerm = term;
       this.votedFor = null;
+      this.#spread = this.random;
     }
     if (this.role !== 'follower') this.electionDeadlineMs = this.nowMs + this.electionTimeoutMs();
     this.#leaveOffice();
@@ -411,6 +419,7 @@ export class Raft {
     this.votes = new Map([[this.id, true]]);
     this.asked.clear();
     this.campaignStartMs = this.nowMs;
+    this.#spread = this.random;
     // Shorter than the election timeout: a split vote should not cost a whole one.
     this.electionDeadlineMs = this.nowMs + this.options.electionTimeoutMs * (0.3 + 0.7 * this.random);
   }

@@ -1,0 +1,212 @@
+/**
+ * A snapshot cut: the state at one revision, read page by page while writes go on.
+ *
+ * Versions never change, so those of the cut are found again: not newer than its revision, and not compacted at that time.
+ * Supersessions likewise. Physical deletion must not pass the cut's compactedRevision while it is open. Sessions have no
+ * versions: each is put aside on its first change after the cut, and read from there.
+ */
+import type { Sql } from '../peer/sql.ts';
+import type { SnapshotPage } from '../peer/state-machine.ts';
+import { INLINE_VALUE_BYTES, MAX_SNAPSHOT_ROWS_EXAMINED } from './limits.ts';
+import type { Meta } from './meta.ts';
+import { dropCutSessions, recreateCutSessions } from './schema.ts';
+import type { Pool } from './sessions.ts';
+import {
+  decodePosition,
+  encodePage,
+  encodePosition,
+  HEADER_FORMAT_VERSION,
+  PAGE_FIXED_BYTES,
+  type Page,
+  type Position,
+  ROW_FIXED_BYTES,
+  SECTION,
+  type SessionRow,
+  type SnapshotHeader,
+  type VersionRow,
+} from './snapshot-format.ts';
+import { type Supersession, supersessionsAfter } from './supersessions.ts';
+import { bytesOf, storedValue, tombstoneOf } from './versions.ts';
+
+const ROWS_PER_STATEMENT = 64;
+
+/** `superseded`: a later version of the key was there when the cut's compactedRevision passed it. */
+export const VERSIONS_AFTER = `
+  SELECT key, mod_revision, create_revision, version, tombstone, digest, coalesce(length(value), 0),
+      CASE WHEN length(value) <= ${INLINE_VALUE_BYTES} THEN value END,
+      EXISTS (SELECT 1 FROM kv_versions AS later WHERE later.key = kv_versions.key
+        AND later.mod_revision > kv_versions.mod_revision AND later.mod_revision <= ?) AS superseded
+    FROM kv_versions WHERE (key, mod_revision) > (?, ?) ORDER BY key, mod_revision LIMIT ?`;
+
+/** Sessions that exist now or existed at the cut, in order. */
+export const SESSION_NAMES_AFTER = `
+  SELECT pool, id FROM kv_sessions WHERE (pool, id) > (?, ?)
+    UNION SELECT pool, id FROM kv_cut_sessions WHERE (pool, id) > (?, ?) ORDER BY 1, 2 LIMIT ?`;
+
+/** Rows of one page as they are found, until the page is full. */
+class PageRows<Row> {
+  readonly rows: Row[] = [];
+  readonly #maxBytes: number;
+  #bytes = PAGE_FIXED_BYTES;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Whether a row of `contentBytes` (keys, values, replies) fits. The first one always does. */
+  fits(contentBytes: number): boolean {
+    return this.rows.length === 0 || this.#bytes + contentBytes + ROW_FIXED_BYTES <= this.#maxBytes;
+  }
+
+  push(row: Row, contentBytes: number): void {
+    this.rows.push(row);
+    this.#bytes += contentBytes + ROW_FIXED_BYTES;
+  }
+}
+
+export class SnapshotCut {
+  readonly header: SnapshotHeader;
+  readonly #sql: Sql;
+
+  constructor(sql: Sql, meta: Meta, applyVersion: number) {
+    this.#sql = sql;
+    this.header = {
+      formatVersion: HEADER_FORMAT_VERSION,
+      applyVersion,
+      logTimeMs: meta.logTimeMs,
+      revision: meta.revision,
+      compactedRevision: meta.compactedRevision,
+      keys: meta.keys,
+      liveBytes: meta.liveBytes,
+      supersessions: meta.supersessions,
+      historyBytes: meta.historyBytes,
+      clerkSessions: meta.sessions[0],
+      routerSessions: meta.sessions[1],
+      stateSum: meta.sum.toBytes(),
+    };
+    recreateCutSessions(sql);
+  }
+
+  close(): void {
+    dropCutSessions(this.#sql);
+  }
+
+  /** To be called before a session's row changes, appears or goes: only its first call for a session counts. */
+  keepSession(pool: Pool, id: string): void {
+    this.#sql.exec(
+      `INSERT OR IGNORE INTO kv_cut_sessions (pool, id, present, last_used_ms, acked, highest, replies)
+         SELECT pool, id, 1, last_used_ms, acked, highest, replies FROM kv_sessions WHERE pool = ? AND id = ?`,
+      pool,
+      id,
+    );
+    this.#sql.exec('INSERT OR IGNORE INTO kv_cut_sessions (pool, id, present) VALUES (?, ?, 0)', pool, id);
+  }
+
+  /** A cursor that is none of ours counts as the beginning. */
+  page(after: Uint8Array | null, maxBytes: number): SnapshotPage {
+    const position = after === null ? null : decodePosition(after);
+    if (position === null) return this.#versionsPage(new Uint8Array([0]), 0, maxBytes);
+    if (position.section === SECTION.versions) {
+      return this.#versionsPage(position.key, position.modRevision, maxBytes);
+    }
+    if (position.section === SECTION.supersessions) return this.#supersessionsPage(position.revision, maxBytes);
+    return this.#sessionsPage(position.pool, position.id, maxBytes);
+  }
+
+  #versionsPage(key: Uint8Array, modRevision: number, maxBytes: number): SnapshotPage {
+    const { revision, compactedRevision } = this.header;
+    const page = new PageRows<VersionRow>(maxBytes);
+    const made = (next: Position) => pageWith({ section: SECTION.versions, rows: page.rows }, next);
+    let last: Position = { section: SECTION.versions, key, modRevision };
+    for (let examined = 0; examined < MAX_SNAPSHOT_ROWS_EXAMINED; examined += ROWS_PER_STATEMENT) {
+      const rows = this.#sql.exec(VERSIONS_AFTER, compactedRevision, last.key, last.modRevision, ROWS_PER_STATEMENT);
+      for (const row of rows) {
+        const next: Position = { section: SECTION.versions, key: row[0] as Uint8Array, modRevision: row[1] as number };
+        const isTombstone = row[4] === 1;
+        const compacted = isTombstone ? next.modRevision <= compactedRevision : row[8] === 1;
+        if (next.modRevision <= revision && !compacted) {
+          const contentBytes = next.key.byteLength + (row[6] as number);
+          if (!page.fits(contentBytes)) return made(last);
+          page.push(isTombstone ? tombstoneRow(next) : this.#versionRow(next, row), contentBytes);
+        }
+        last = next;
+      }
+      if (rows.length < ROWS_PER_STATEMENT) {
+        return made({ section: SECTION.supersessions, revision: compactedRevision });
+      }
+    }
+    return made(last);
+  }
+
+  #versionRow(at: { key: Uint8Array; modRevision: number }, row: unknown[]): VersionRow {
+    const valueBytes = row[6] as number;
+    const value = valueBytes <= INLINE_VALUE_BYTES ? bytesOf(row[7]) : storedValue(this.#sql, at.key, at.modRevision);
+    const version = {
+      key: at.key,
+      modRevision: at.modRevision,
+      createRevision: row[2] as number,
+      version: row[3] as number,
+      tombstone: false,
+      digest: bytesOf(row[5]),
+      valueBytes,
+    };
+    return { version, value };
+  }
+
+  #supersessionsPage(after: number, maxBytes: number): SnapshotPage {
+    const page = new PageRows<Supersession>(maxBytes);
+    const made = (next: Position) => pageWith({ section: SECTION.supersessions, rows: page.rows }, next);
+    let last: Position = { section: SECTION.supersessions, revision: after };
+    for (;;) {
+      const items = supersessionsAfter(this.#sql, last.revision, this.header.revision, ROWS_PER_STATEMENT);
+      for (const item of items) {
+        if (!page.fits(item.key.byteLength)) return made(last);
+        page.push(item, item.key.byteLength);
+        last = { section: SECTION.supersessions, revision: item.revision };
+      }
+      if (items.length < ROWS_PER_STATEMENT) return made({ section: SECTION.sessions, pool: -1, id: '' });
+    }
+  }
+
+  #sessionsPage(pool: number, id: string, maxBytes: number): SnapshotPage {
+    const page = new PageRows<SessionRow>(maxBytes);
+    const made = (next: Position | null) => pageWith({ section: SECTION.sessions, rows: page.rows }, next);
+    let last: Position = { section: SECTION.sessions, pool, id };
+    for (let examined = 0; examined < MAX_SNAPSHOT_ROWS_EXAMINED; examined += ROWS_PER_STATEMENT) {
+      const { pool: lastPool, id: lastId } = last;
+      const names = this.#sql.exec(SESSION_NAMES_AFTER, lastPool, lastId, lastPool, lastId, ROWS_PER_STATEMENT);
+      for (const [namePool, nameId] of names as [Pool, string][]) {
+        const row = this.#sessionAtCut(namePool, nameId);
+        if (row !== null) {
+          if (!page.fits(row.replies.byteLength + nameId.length)) return made(last);
+          page.push(row, row.replies.byteLength + nameId.length);
+        }
+        last = { section: SECTION.sessions, pool: namePool, id: nameId };
+      }
+      if (names.length < ROWS_PER_STATEMENT) return made(null);
+    }
+    return made(last);
+  }
+
+  #sessionAtCut(pool: Pool, id: string): SessionRow | null {
+    const columns = 'last_used_ms, acked, highest, replies';
+    const [aside] = this.#sql.exec(
+      `SELECT ${columns}, present FROM kv_cut_sessions WHERE pool = ? AND id = ?`,
+      pool,
+      id,
+    );
+    if (aside !== undefined && aside[4] !== 1) return null;
+    const row = aside ?? this.#sql.exec(`SELECT ${columns} FROM kv_sessions WHERE pool = ? AND id = ?`, pool, id)[0];
+    if (row === undefined) return null;
+    const [lastUsedMs, acked, highest] = row as [number, number, number];
+    return { session: { pool, id, lastUsedMs, acked, highest, replies: [] }, replies: bytesOf(row[3]) };
+  }
+}
+
+function tombstoneRow(at: { key: Uint8Array; modRevision: number }): VersionRow {
+  return { version: tombstoneOf(at.key, at.modRevision), value: new Uint8Array(0) };
+}
+
+function pageWith(page: Page, next: Position | null): SnapshotPage {
+  return { page: encodePage(page), next: next === null ? null : encodePosition(next) };
+}

@@ -1,0 +1,155 @@
+/**
+ * An object's storage with what makes it dangerous: the writes of one synchronous turn commit together, but only
+ * some time later, and a crash loses every turn that is not flushed. Each unflushed turn is a savepoint on one SQLite
+ * database: a crash rolls back to the first one that is not on disk.
+ */
+import type { Sql, SqlRow, SqlValue } from '../../src/peer/sql.ts';
+import { NodeSql } from './node-sql.ts';
+import type { Scheduler } from './scheduler.ts';
+
+const MAX_ROW_BYTES = 2_000_000;
+const MAX_PARAMETERS = 100;
+
+export class Disk {
+  readonly #scheduler: Scheduler;
+  #sql = new NodeSql();
+  /** How long a flush takes, drawn anew for each. */
+  flushMs: () => number = () => 1;
+  /** Turns are numbered; those up to `durableTurn` are on disk. */
+  #turn = 0;
+  #turnOpen = false;
+  durableTurn = 0;
+  #lastFlushMs = 0;
+  #waiting: { turn: number; run: () => void }[] = [];
+  #generation = 0;
+  /** In which turn each log row was last written: what the invariant "on a quorum's disks" looks at. */
+  readonly logRowTurn = new Map<number, number>();
+  alarmMs: number | null = null;
+  #durableAlarmMs: number | null = null;
+
+  constructor(scheduler: Scheduler) {
+    this.#scheduler = scheduler;
+  }
+
+  /** The storage as one instance sees it; `refused` once the instance is no longer the object's. */
+  open(refused: () => boolean): Sql {
+    return {
+      exec: (statement: string, ...parameters: SqlValue[]): SqlRow[] => {
+        if (refused()) throw new Error('storage: this instance was superseded, or the storage is out of order');
+        checkLimits(parameters);
+        if (!/^\s*SELECT/i.test(statement)) this.write();
+        if (statement.startsWith('INSERT INTO log ')) this.logRowTurn.set(parameters[0] as number, this.#turn);
+        return this.#sql.exec(statement, ...parameters);
+      },
+    };
+  }
+
+  /** Something is written in the turn at hand. */
+  write(): void {
+    if (this.#turnOpen) return;
+    this.#turnOpen = true;
+    this.#turn += 1;
+    const turn = this.#turn;
+    const generation = this.#generation;
+    this.#sql.exec(`SAVEPOINT turn${turn}`);
+    // The synchronous part of this event ends before the next microtask.
+    queueMicrotask(() => {
+      if (generation === this.#generation && this.#turn === turn) this.#closeTurn(turn);
+    });
+  }
+
+  #closeTurn(turn: number): void {
+    this.#turnOpen = false;
+    const generation = this.#generation;
+    const alarmMs = this.alarmMs;
+    this.#lastFlushMs = Math.max(this.#lastFlushMs, this.#scheduler.nowMs + this.flushMs());
+    this.#scheduler.at(this.#lastFlushMs, () => {
+      if (generation !== this.#generation) return;
+      this.durableTurn = turn;
+      this.#durableAlarmMs = alarmMs;
+      if (turn === this.#turn && !this.#turnOpen) this.#releaseAll();
+      const ready = this.#waiting.filter((item) => item.turn <= turn);
+      this.#waiting = this.#waiting.filter((item) => item.turn > turn);
+      for (const { run } of ready) run();
+    });
+  }
+
+  /** Everything written is on disk: the outermost savepoint is the oldest of them. */
+  #releaseAll(): void {
+    const oldest = this.#oldestSavepoint;
+    if (oldest === null) return;
+    this.#sql.exec(`RELEASE turn${oldest}`);
+    this.#releasedTurn = this.#turn;
+  }
+
+  #releasedTurn = 0;
+  get #oldestSavepoint(): number | null {
+    return this.#releasedTurn < this.#turn ? this.#releasedTurn + 1 : null;
+  }
+
+  /** Runs once everything written so far is on disk: the output gate, and `storage.sync()`. Never, after a crash. */
+  whenDurable(run: () => void): void {
+    if (this.#turn <= this.durableTurn && !this.#turnOpen) return run();
+    this.#waiting.push({ turn: this.#turn, run });
+  }
+
+  get unflushed(): boolean {
+    return this.#turn > this.durableTurn;
+  }
+
+  /** The instance is gone, and with it every turn that was not flushed. */
+  crash(): void {
+    this.#generation += 1;
+    this.#waiting = [];
+    const firstLost = this.durableTurn + 1;
+    if (firstLost <= this.#turn) {
+      this.#sql.exec(`ROLLBACK TO turn${firstLost}`);
+      this.#sql.exec(`RELEASE turn${firstLost}`);
+      for (const [index, turn] of this.logRowTurn) if (turn >= firstLost) this.logRowTurn.delete(index);
+    }
+    // What is left of the stack is durable.
+    if (this.#releasedTurn < this.durableTurn && this.#releasedTurn + 1 < firstLost) {
+      this.#sql.exec(`RELEASE turn${this.#releasedTurn + 1}`);
+    }
+    this.#turn = this.durableTurn;
+    this.#releasedTurn = this.durableTurn;
+    this.#turnOpen = false;
+    this.#lastFlushMs = this.#scheduler.nowMs;
+    this.alarmMs = this.#durableAlarmMs;
+  }
+
+  /** deleteAll, or an operator's accident: an empty storage. */
+  wipe(): void {
+    this.#generation += 1;
+    this.#sql.database.close();
+    this.#sql = new NodeSql();
+    this.#waiting = [];
+    this.#turn = this.durableTurn;
+    this.#releasedTurn = this.durableTurn;
+    this.#turnOpen = false;
+    this.logRowTurn.clear();
+    this.alarmMs = null;
+    this.#durableAlarmMs = null;
+  }
+
+  close(): void {
+    this.#generation += 1;
+    this.#sql.database.close();
+  }
+
+  /** For checks: reads what the object sees now, flushed or not. */
+  inspect(statement: string, ...parameters: SqlValue[]): SqlRow[] {
+    return this.#sql.exec(statement, ...parameters);
+  }
+}
+
+/** Limits of production that the local runtime does not enforce. */
+function checkLimits(parameters: readonly SqlValue[]): void {
+  if (parameters.length > MAX_PARAMETERS) throw new Error(`${parameters.length} bound parameters`);
+  let bytes = 0;
+  for (const value of parameters) {
+    if (value instanceof Uint8Array) bytes += value.byteLength;
+    else if (typeof value === 'string') bytes += value.length;
+  }
+  if (bytes > MAX_ROW_BYTES) throw new Error(`a row of ${bytes} bytes`);
+}
