@@ -23,6 +23,13 @@ export class Invariants {
     this.#world = world;
   }
 
+  /** Installations of snapshots that were seen. */
+  snapshots = 0;
+
+  get terms(): number {
+    return this.#leaders.size;
+  }
+
   check(): void {
     for (const instance of this.#world.touched) if (!instance.dead && instance.peer !== undefined) this.#checkInstance(instance);
     this.#world.touched.clear();
@@ -37,6 +44,7 @@ export class Invariants {
     this.#assert(raft.lastApplied >= seen.lastApplied, instance, 'monotonic lastApplied');
     this.#assert(raft.lastApplied <= raft.commitIndex, instance, 'only committed entries are applied');
     if (raft.role === 'leader' && seen.leaderTerm !== raft.currentTerm) this.#checkNewLeader(instance);
+    if (seen.commitIndex > 0 && raft.log.lastIncludedIndex > seen.commitIndex) this.snapshots += 1;
     // What a restarted instance finds committed was checked before it restarted, as far as the log still has it.
     for (let index = Math.max(seen.commitIndex + 1, raft.log.firstIndex); index <= raft.commitIndex; index += 1) {
       this.#checkCommitted(instance, index);
