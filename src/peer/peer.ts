@@ -76,7 +76,8 @@ export class Peer {
   #deadlineMs: number | null = null;
   #wrote = false;
   #mayCall = true;
-  #appended: { term: number; index: number } | null = null;
+  /** What this peer wrote for itself: it counts when it is on disk. */
+  #own: { term: number; index: number } | null = null;
   #answerBytes = 0;
   /** An entry of this leader is on its way to the disk. */
   #flushing = false;
@@ -218,14 +219,14 @@ export class Peer {
     this.#outbox = [];
     this.#wrote = false;
     this.#mayCall = true;
-    this.#appended = null;
+    this.#own = null;
     this.#answerBytes = 0;
     try {
       run();
       this.#proposeWaiting();
       this.storage.flushState();
       for (const call of this.#outbox) this.#send(call);
-      if (this.#appended !== null) this.#awaitDurable(this.#appended);
+      if (this.#own !== null) this.#awaitDurable(this.#own);
       if (this.raft !== null) this.alarm.require(this.#deadlineMs, this.#wrote);
     } catch (error) {
       this.#end(error);
@@ -265,11 +266,15 @@ export class Peer {
     if (hardState !== null || reset !== null || truncateFrom !== null || append.length > 0 || compact !== null) {
       this.#wrote = true;
     }
-    const last = append.at(-1);
     const { raft } = this;
-    if (last === undefined || raft === null || !(raft.role === 'leader' || raft.founder)) return;
-    this.counters.entries += append.length;
-    this.#appended = { term: last.term, index: last.index };
+    invariant(raft !== null, 'only a member writes');
+    if (raft.role === 'leader' || raft.founder) {
+      if (append.length === 0) return;
+      this.counters.entries += append.length;
+    } else if (raft.role !== 'candidate' || hardState === null) {
+      return;
+    }
+    this.#own = { term: raft.currentTerm, index: raft.log.lastIndex };
   }
 
   #perform(effects: Effects): void {
@@ -356,13 +361,11 @@ export class Peer {
     this.counters.flushes += 1;
     this.#flushing = true;
     this.platform.sync().then(
-      () => {
-        if (this.#dead) return;
-        this.turn(() => {
+      () =>
+        this.#continue(() => {
           this.#flushing = false;
           this.step({ type: 'durable', term, index });
-        });
-      },
+        }),
       (error) => this.#end(error),
     );
   }

@@ -85,8 +85,13 @@ function maybeWin(raft: Raft): void {
   const { configuration } = raft;
   invariant(configuration !== null, 'who campaigns has a configuration');
   if (!isQuorum(configuration, (id) => raft.votes.get(id) === true)) return;
-  if (raft.role === 'candidate') return raft.becomeLeader();
-  raft.becomeCandidate();
+  if (raft.role === 'candidate') raft.becomeLeader();
+  else raft.becomeCandidate();
+}
+
+/** The candidate's vote for itself is on disk. */
+export function countOwnVote(raft: Raft): void {
+  raft.votes.set(raft.id, true);
   maybeWin(raft);
 }
 

@@ -412,6 +412,8 @@ export class Raft {
     this.currentTerm += 1;
     this.votedFor = this.id;
     this.#beginCampaign();
+    // Its own vote counts, like any other, once it is on disk: see handleDurable.
+    this.votes.clear();
   }
 
   #beginCampaign(): void {

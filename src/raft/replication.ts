@@ -1,4 +1,5 @@
 /** Log replication: section 5.3, the commit rule of 5.4.2, check-quorum (dissertation 6.2), flow control. */
+import { countOwnVote } from './election.ts';
 import { invariant } from './invariant.ts';
 import { entryBytes } from './log.ts';
 import type { AppendEntries, AppendEntriesReply } from './messages.ts';
@@ -86,9 +87,10 @@ export function handlePropose(raft: Raft, data: Uint8Array): void {
   raft.effects.proposal = { outcome: 'appended', index: entry.index, term: entry.term };
 }
 
-/** The leader's own copy counts only from here on, and only for the term that wrote it. */
+/** What this peer itself wrote, its vote or its entries, counts only from here on, and only in the term that wrote it. */
 export function handleDurable(raft: Raft, term: number, index: number): void {
   if (term !== raft.currentTerm) return;
+  if (raft.role === 'candidate') return countOwnVote(raft);
   if (raft.founder && index >= 1) raft.becomeLeader();
   if (raft.role !== 'leader') return;
   invariant(index <= raft.log.lastIndex, 'what is durable was appended');

@@ -120,7 +120,7 @@ export type Input =
   | { readonly type: 'callFailed'; readonly to: PeerId; readonly seq: number }
   | { readonly type: 'propose'; readonly data: Uint8Array }
   | { readonly type: 'read'; readonly id: number }
-  /** Everything up to `index`, appended by this instance in `term`, is on disk. */
+  /** What this instance wrote in `term` is on disk: its vote for itself, and its log up to `index`. */
   | { readonly type: 'durable'; readonly term: number; readonly index: number }
   /** The state machine has applied everything up to `index`. */
   | { readonly type: 'applied'; readonly index: number }

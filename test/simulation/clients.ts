@@ -26,7 +26,8 @@ const decoder = new TextDecoder();
 const CLIENT_TIMEOUT_MS = 12_000;
 const MAX_TRIES = 4;
 
-const digest16 = (bytes: Uint8Array): Uint8Array => new Uint8Array(createHash('sha256').update(bytes).digest().subarray(0, 16));
+const digest16 = (bytes: Uint8Array): Uint8Array =>
+  new Uint8Array(createHash('sha256').update(bytes).digest().subarray(0, 16));
 
 /** A router's isolate; `restart` forgets everything, and answers to what was under way never come. */
 export class SimRouter {
@@ -213,7 +214,8 @@ export class SimClient {
     const requestDigest = digest16(encoder.encode(JSON.stringify([keyText, input])));
     if (input.type === 'get') throw new Error('a get is no write');
     const condition = input.condition ?? null;
-    if (input.type === 'delete') return { operation: { op: 'delete', key, condition }, requestDigest, clerk, peer: null };
+    if (input.type === 'delete')
+      return { operation: { op: 'delete', key, condition }, requestDigest, clerk, peer: null };
     const value = encoder.encode(input.value);
     const operation = { op: input.type, key, condition, value, valueDigest: digest16(value) };
     return { operation, requestDigest, clerk, peer: null };

@@ -33,7 +33,8 @@ function checkListings(operations: readonly Operation[], listings: readonly List
 
 function checkItems(listing: Listing, puts: ReadonlyMap<string, readonly Known[]>): void {
   const items = new Map(listing.items.map((item) => [item.key, item]));
-  if (items.size !== listing.items.length) throw new SimulationError(`a listing shows a key twice: ${JSON.stringify(listing)}`);
+  if (items.size !== listing.items.length)
+    throw new SimulationError(`a listing shows a key twice: ${JSON.stringify(listing)}`);
   for (const [key, history] of puts) {
     const last = history.findLast((known) => known.revision <= listing.revision);
     if (last === undefined) continue;
@@ -41,10 +42,13 @@ function checkItems(listing: Listing, puts: ReadonlyMap<string, readonly Known[]
     const modRevision = item?.modRevision ?? null;
     // A write whose answer was lost may lie in between: then the listing shows a revision that nobody was told of.
     if (modRevision !== null && modRevision > last.revision) continue;
-    const wrong = last.value === null ? item !== undefined : item === undefined ? false : item.modRevision < last.revision;
+    const wrong =
+      last.value === null ? item !== undefined : item === undefined ? false : item.modRevision < last.revision;
     const different = modRevision === last.revision && last.value !== null && item?.value !== last.value;
     if (wrong || different) {
-      throw new SimulationError(`a listing at ${listing.revision} shows ${JSON.stringify(item)} for ${JSON.stringify(last)}`);
+      throw new SimulationError(
+        `a listing at ${listing.revision} shows ${JSON.stringify(item)} for ${JSON.stringify(last)}`,
+      );
     }
   }
 }

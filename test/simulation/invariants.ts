@@ -15,7 +15,10 @@ export class Invariants {
   readonly #leaders = new Map<number, string>();
   readonly committed: CommittedEntry[] = [];
   readonly #stateHashes = new Map<number, string>();
-  readonly #seen = new WeakMap<Instance, { term: number; commitIndex: number; lastApplied: number; leaderTerm: number }>();
+  readonly #seen = new WeakMap<
+    Instance,
+    { term: number; commitIndex: number; lastApplied: number; leaderTerm: number }
+  >();
   /** On disk, by object: neither may ever go back. */
   readonly #durable = new Map<string, { term: number; votedFor: number | null }>();
 
@@ -31,7 +34,8 @@ export class Invariants {
   }
 
   check(): void {
-    for (const instance of this.#world.touched) if (!instance.dead && instance.peer !== undefined) this.#checkInstance(instance);
+    for (const instance of this.#world.touched)
+      if (!instance.dead && instance.peer !== undefined) this.#checkInstance(instance);
     this.#world.touched.clear();
   }
 
@@ -49,7 +53,8 @@ export class Invariants {
     for (let index = Math.max(seen.commitIndex + 1, raft.log.firstIndex); index <= raft.commitIndex; index += 1) {
       this.#checkCommitted(instance, index);
     }
-    if (raft.lastApplied > 0 && raft.lastApplied !== seen.lastApplied && !instance.superseded) this.#checkState(instance);
+    if (raft.lastApplied > 0 && raft.lastApplied !== seen.lastApplied && !instance.superseded)
+      this.#checkState(instance);
     this.#checkHardState(instance);
     this.#seen.set(instance, {
       term: raft.currentTerm,
@@ -62,9 +67,17 @@ export class Invariants {
   #checkNewLeader(instance: Instance): void {
     const raft = instance.peer.raft!;
     const leader = this.#leaders.get(raft.currentTerm);
-    this.#assert(leader === undefined || leader === instance.label, instance, `election safety: ${leader} led this term`);
+    this.#assert(
+      leader === undefined || leader === instance.label,
+      instance,
+      `election safety: ${leader} led this term`,
+    );
     this.#leaders.set(raft.currentTerm, instance.label);
-    this.#assert(raft.log.lastIndex >= this.committed.length - 1, instance, 'leader completeness: its log is too short');
+    this.#assert(
+      raft.log.lastIndex >= this.committed.length - 1,
+      instance,
+      'leader completeness: its log is too short',
+    );
     for (let index = raft.log.firstIndex; index < this.committed.length; index += 1) {
       const term = this.committed[index]?.term;
       this.#assert(term === undefined || raft.log.term(index) === term, instance, `leader completeness at ${index}`);
@@ -80,7 +93,11 @@ export class Invariants {
       this.committed[index] = { term: term!, digest };
       this.#checkQuorum(instance, index, term!);
     } else {
-      this.#assert(known.term === term && known.digest === digest, instance, `committed immutable, log matching at ${index}`);
+      this.#assert(
+        known.term === term && known.digest === digest,
+        instance,
+        `committed immutable, log matching at ${index}`,
+      );
     }
   }
 

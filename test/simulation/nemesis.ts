@@ -37,12 +37,15 @@ export class Nemesis {
   readonly #peers: number;
   readonly #mix: FaultMix;
   #stopped = false;
+  /** The longest pause between two acts. */
+  readonly #maxPauseMs: number;
 
   constructor(world: World, group: string, peers: number, mix: FaultMix) {
     this.#world = world;
     this.#group = group;
     this.#peers = peers;
     this.#mix = mix;
+    this.#maxPauseMs = world.random.pick([500, 1500, 4000]);
   }
 
   start(): void {
@@ -79,7 +82,7 @@ export class Nemesis {
 
   #next(): void {
     const world = this.#world;
-    world.scheduler.after(world.random.between(50, 1500), () => {
+    world.scheduler.after(world.random.between(50, this.#maxPauseMs), () => {
       if (this.#stopped) return;
       const kinds = [...this.#mix].filter((kind) => kind in this.#acts);
       if (kinds.length > 0) this.#acts[world.random.pick(kinds)]?.();
@@ -129,7 +132,14 @@ export class Nemesis {
     },
     partialCut: () => {
       const [a, b] = this.#world.random.shuffle(this.#objects());
-      if (a !== undefined && b !== undefined) this.#cutFor([[a, b], [b, a]], 'partial cut');
+      if (a !== undefined && b !== undefined)
+        this.#cutFor(
+          [
+            [a, b],
+            [b, a],
+          ],
+          'partial cut',
+        );
     },
     crash: () => this.#world.crash(this.#victim()),
     crashAll: () => {

@@ -4,8 +4,8 @@
  * peers reach the same state, and what the clients saw is linearizable.
  */
 import { createKeyValueStore } from '../../src/kv/key-value-store.ts';
-import { DEFAULT_LIMITS } from '../../src/raft/types.ts';
 import { objectName } from '../../src/peer/protocol.ts';
+import { DEFAULT_LIMITS } from '../../src/raft/types.ts';
 import type { Operation } from '../linearizability/history.ts';
 import { type Listing, SimClient, SimRouter } from './clients.ts';
 import { checkHistories } from './histories.ts';
@@ -70,7 +70,7 @@ class Run {
   readonly #clients: SimClient[];
 
   constructor({ seed, trace = false, allFaults = false }: SimulationOptions) {
-    const tailEntries = [4, 16, 64][seed % 3] as number;
+    const tailEntries = [3, 8, 32][seed % 3] as number;
     this.world = new World({
       seed,
       trace,
@@ -90,7 +90,7 @@ class Run {
     const hints = Array.from({ length: this.#peers }, () => 'weur');
     this.#routers = [1, 2].map((number) => new SimRouter(this.world, `router${number}`, hints));
     const keys = Array.from({ length: random.int(1, 6) }, (_, i) => `key${i}`);
-    const workload = { group: GROUP, keys, maxThinkMs: random.pick([5, 100, 600]) };
+    const workload = { group: GROUP, keys, maxThinkMs: random.pick([5, 30, 200]) };
     this.#clients = Array.from({ length: random.int(2, 7) }, (_, i) => {
       const clerkId = random.chance(0.7) ? `clerk${i}` : null;
       return new SimClient(this.world, i, this.#routers, workload, clerkId);

@@ -48,6 +48,7 @@ export const CALM: Weather = {
 /** The platform's depth limit is about 16; the peers promise far less. */
 const MAX_DEPTH = 6;
 const MAX_CALLS_PER_EVENT = 50;
+const ALARM_RETRY_MS = 2000;
 
 export class Instance {
   readonly object: SimObject;
@@ -83,6 +84,8 @@ export class SimObject {
   refusesUntilMs = 0;
   /** No request reaches it until then: its machine is gone, and the platform has not noticed. */
   downUntilMs = 0;
+  alarmRetryMs = 0;
+  cancelAlarm: (() => void) | null = null;
 
   constructor(name: string, scheduler: Scheduler) {
     this.name = name;
@@ -234,17 +237,25 @@ export class World {
     const atMs = object.disk.alarmMs;
     if (atMs === null) return;
     const lateMs = this.random.between(0, this.weather.alarmJitterMs);
-    this.scheduler.at(Math.max(atMs, this.scheduler.nowMs) + lateMs, () => {
-      if (object.disk.alarmMs !== atMs) return;
-      if (this.scheduler.nowMs < object.downUntilMs) {
-        this.scheduler.at(object.downUntilMs, () => this.#armAlarm(object));
-        return;
-      }
+    const { scheduler } = this;
+    const dueMs = Math.max(atMs, scheduler.nowMs, object.alarmRetryMs, object.downUntilMs) + lateMs;
+    object.cancelAlarm?.();
+    object.cancelAlarm = scheduler.at(dueMs, () => {
+      object.cancelAlarm = null;
+      if (scheduler.nowMs < object.downUntilMs) return this.#armAlarm(object);
+      this.#fireAlarm(object);
+    });
+  }
+
+  #fireAlarm(object: SimObject): void {
+    // A handler that fails is tried again, after 2 s; that it has run is on disk with what it wrote.
+    object.alarmRetryMs = this.scheduler.nowMs + ALARM_RETRY_MS;
+    this.#event(object, 0, (instance) => {
+      object.disk.write();
       object.disk.alarmMs = null;
-      this.#event(object, 0, (instance) => {
-        this.note(object.name, 'alarm');
-        instance.peer.onAlarm();
-      });
+      this.note(object.name, 'alarm');
+      instance.peer.onAlarm();
+      object.alarmRetryMs = 0;
     });
   }
 
@@ -284,7 +295,9 @@ export class World {
   /** A request of somebody who is no object (a router); depth 0. */
   request(from: string, to: string, route: string, body: Uint8Array): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
-      this.#exchange(from, to, route, body, 0, (answer) => (answer instanceof Error ? reject(answer) : resolve(answer)));
+      this.#exchange(from, to, route, body, 0, (answer) =>
+        answer instanceof Error ? reject(answer) : resolve(answer),
+      );
     });
   }
 
@@ -339,7 +352,9 @@ export class World {
     const { weather, random } = this;
     if (this.cut.has(`${from}>${to}`) || random.chance(weather.dropRate)) return;
     const delay = (): number =>
-      random.chance(weather.longDelayRate) ? random.between(200, 2200) : random.between(weather.minDelayMs, weather.maxDelayMs);
+      random.chance(weather.longDelayRate)
+        ? random.between(200, 2200)
+        : random.between(weather.minDelayMs, weather.maxDelayMs);
     this.scheduler.after(delay(), arrive);
     if (random.chance(weather.duplicateRate)) this.scheduler.after(delay() * 3, arrive);
   }
