@@ -3,7 +3,7 @@
  * other names, which then take the place of these.
  *
  * Rows written (they are billed) for a write, apart from one row of `kv_meta` an entry: 1 version; 1 supersession if there
- * was a version before; 1 session for each clerk that took part in the entry (3 at most once a minute, with its index).
+ * was a version before; 1 session for each clerk that took part in the entry (2, with its index, at most once a minute).
  * Later, physical deletion: as many as were superseded, twice.
  */
 import type { Sql } from '../peer/sql.ts';

@@ -68,7 +68,13 @@ export function loadSession(sql: Sql, pool: Pool, id: string): StoredSession | n
   return { session: { pool, id, lastUsedMs, acked, highest, replies }, hash: row[3] as Uint8Array };
 }
 
-export function insertSession(sql: Sql, table: string, session: Session, replies: Uint8Array, hash: Uint8Array): void {
+export function insertSession(
+  sql: Sql,
+  table: string,
+  session: Omit<Session, 'replies'>,
+  replies: Uint8Array,
+  hash: Uint8Array,
+): void {
   sql.exec(
     `INSERT INTO ${table} (pool, id, last_used_ms, acked, highest, hash, replies) VALUES (?, ?, ?, ?, ?, ?, ?)`,
     session.pool,

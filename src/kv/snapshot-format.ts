@@ -26,7 +26,7 @@ export interface VersionRow {
   readonly value: Uint8Array;
 }
 export interface SessionRow {
-  readonly session: Session;
+  readonly session: Omit<Session, 'replies'>;
   readonly replies: Uint8Array;
 }
 export type Page =
@@ -145,7 +145,7 @@ function readSession(fields: unknown[]): SessionRow | null {
   if (replies === null) return null;
   const kept = replies.every(({ seq }) => seq > acked && seq <= highest && highest - seq <= SESSION_WINDOW);
   if (!kept || replies.at(-1)?.seq !== highest) return null;
-  return { session: { pool: pool as Pool, id, lastUsedMs, acked, highest, replies }, replies: replyBytes };
+  return { session: { pool: pool as Pool, id, lastUsedMs, acked, highest }, replies: replyBytes };
 }
 
 export function encodePosition(position: Position): Uint8Array {

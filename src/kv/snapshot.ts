@@ -38,10 +38,18 @@ export const VERSIONS_AFTER = `
         AND later.mod_revision > kv_versions.mod_revision AND later.mod_revision <= ?) AS superseded
     FROM kv_versions WHERE (key, mod_revision) > (?, ?) ORDER BY key, mod_revision LIMIT ?`;
 
-/** Sessions that exist now or existed at the cut, in order. */
-export const SESSION_NAMES_AFTER = `
-  SELECT pool, id FROM kv_sessions WHERE (pool, id) > (?, ?)
-    UNION SELECT pool, id FROM kv_cut_sessions WHERE (pool, id) > (?, ?) ORDER BY 1, 2 LIMIT ?`;
+/**
+ * Sessions that exist now or existed at the cut, in order: what was put aside goes before what is there now. `present` 0:
+ * not there at the cut. The order is that of the union, which a LEFT JOIN keeps.
+ */
+export const SESSIONS_AFTER = `
+  SELECT names.pool, names.id, coalesce(aside.present, 1),
+      iif(aside.present IS NULL, now.last_used_ms, aside.last_used_ms), iif(aside.present IS NULL, now.acked, aside.acked),
+      iif(aside.present IS NULL, now.highest, aside.highest), iif(aside.present IS NULL, now.replies, aside.replies)
+    FROM (SELECT pool, id FROM kv_sessions WHERE (pool, id) > (?, ?)
+      UNION SELECT pool, id FROM kv_cut_sessions WHERE (pool, id) > (?, ?) ORDER BY 1, 2 LIMIT ?) AS names
+    LEFT JOIN kv_cut_sessions AS aside ON aside.pool = names.pool AND aside.id = names.id
+    LEFT JOIN kv_sessions AS now ON now.pool = names.pool AND now.id = names.id`;
 
 /** Rows of one page as they are found, until the page is full. */
 class PageRows<Row> {
@@ -174,34 +182,23 @@ export class SnapshotCut {
     let last: Position = { section: SECTION.sessions, pool, id };
     for (let examined = 0; examined < MAX_SNAPSHOT_ROWS_EXAMINED; examined += ROWS_PER_STATEMENT) {
       const { pool: lastPool, id: lastId } = last;
-      const names = this.#sql.exec(SESSION_NAMES_AFTER, lastPool, lastId, lastPool, lastId, ROWS_PER_STATEMENT);
-      for (const [namePool, nameId] of names as [Pool, string][]) {
-        const row = this.#sessionAtCut(namePool, nameId);
-        if (row !== null) {
-          if (!page.fits(row.replies.byteLength + nameId.length)) return made(last);
-          page.push(row, row.replies.byteLength + nameId.length);
+      const rows = this.#sql.exec(SESSIONS_AFTER, lastPool, lastId, lastPool, lastId, ROWS_PER_STATEMENT);
+      for (const [rowPool, rowId, present, lastUsedMs, acked, highest, replyBytes] of rows as SessionColumns[]) {
+        if (present === 1) {
+          const replies = bytesOf(replyBytes);
+          const contentBytes = replies.byteLength + rowId.length;
+          if (!page.fits(contentBytes)) return made(last);
+          page.push({ session: { pool: rowPool, id: rowId, lastUsedMs, acked, highest }, replies }, contentBytes);
         }
-        last = { section: SECTION.sessions, pool: namePool, id: nameId };
+        last = { section: SECTION.sessions, pool: rowPool, id: rowId };
       }
-      if (names.length < ROWS_PER_STATEMENT) return made(null);
+      if (rows.length < ROWS_PER_STATEMENT) return made(null);
     }
     return made(last);
   }
-
-  #sessionAtCut(pool: Pool, id: string): SessionRow | null {
-    const columns = 'last_used_ms, acked, highest, replies';
-    const [aside] = this.#sql.exec(
-      `SELECT ${columns}, present FROM kv_cut_sessions WHERE pool = ? AND id = ?`,
-      pool,
-      id,
-    );
-    if (aside !== undefined && aside[4] !== 1) return null;
-    const row = aside ?? this.#sql.exec(`SELECT ${columns} FROM kv_sessions WHERE pool = ? AND id = ?`, pool, id)[0];
-    if (row === undefined) return null;
-    const [lastUsedMs, acked, highest] = row as [number, number, number];
-    return { session: { pool, id, lastUsedMs, acked, highest, replies: [] }, replies: bytesOf(row[3]) };
-  }
 }
+
+type SessionColumns = [Pool, string, number, number, number, number, unknown];
 
 function tombstoneRow(at: { key: Uint8Array; modRevision: number }): VersionRow {
   return { version: tombstoneOf(at.key, at.modRevision), value: new Uint8Array(0) };

@@ -82,7 +82,7 @@ export function supersessionHash(supersession: Supersession): Uint8Array {
   return hashWritten();
 }
 
-export function sessionHash(session: Session, replies: Uint8Array): Uint8Array {
+export function sessionHash(session: Omit<Session, 'replies'>, replies: Uint8Array): Uint8Array {
   fields.clear().u8(KIND.session).u8(session.pool).bytes(asciiBytes(session.id)).count(session.lastUsedMs);
   fields.count(session.acked).count(session.highest).bytes(replies);
   return hashWritten();
