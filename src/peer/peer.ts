@@ -82,6 +82,7 @@ export class Peer {
   /** An entry of this leader is on its way to the disk. */
   #flushing = false;
   #cutHeader: unknown = null;
+  #housekeeping = false;
 
   constructor(platform: Platform, stateMachine: StateMachine, settings: PeerSettings) {
     this.platform = platform;
@@ -326,7 +327,22 @@ export class Peer {
       this.#proposals.applied(index, term, results);
     }
     this.#applied(toIndex);
-    this.stateMachine.housekeep();
+    this.#housekeep();
+  }
+
+  /** Lazy work comes in small pieces, each a turn of its own once the one before is on disk. */
+  #housekeep(): void {
+    if (!this.stateMachine.housekeep() || this.#housekeeping) return;
+    this.#housekeeping = true;
+    this.platform.sync().then(
+      () =>
+        this.#continue(() => {
+          this.#wrote = true;
+          this.#housekeeping = false;
+          this.#housekeep();
+        }),
+      (error) => this.#end(error),
+    );
   }
 
   #applied(index: number): void {

@@ -1,0 +1,44 @@
+/** What one client's request may spend: time, and calls of peers (an invocation may make 50 on the free plan). */
+import { type RouterPlatform, sleep } from './platform.ts';
+
+/** The contract promises an answer within 10 s of the body's last byte. */
+export const REQUEST_MS = 9500;
+const MAX_CALLS = 45;
+/** With less time than this left nothing is sent: it would only turn "nothing was done" into "unknown". */
+const SHORTEST_TRY_MS = 60;
+const FIRST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 800;
+
+export class Budget {
+  readonly deadlineMs: number;
+  readonly #platform: RouterPlatform;
+  #calls = 0;
+  #pauses = 0;
+
+  constructor(platform: RouterPlatform, durationMs: number = REQUEST_MS) {
+    this.#platform = platform;
+    this.deadlineMs = platform.now() + durationMs;
+  }
+
+  get remainingMs(): number {
+    return Math.max(0, this.deadlineMs - this.#platform.now());
+  }
+
+  /** Nothing more may be sent. */
+  get spent(): boolean {
+    return this.#calls >= MAX_CALLS || this.remainingMs < SHORTEST_TRY_MS;
+  }
+
+  /** Counts one call, and says how long it may take. */
+  takeCall(timeoutMs: number): number {
+    this.#calls += 1;
+    return Math.min(timeoutMs, this.remainingMs);
+  }
+
+  /** Waits, longer each time, with jitter so that routers do not come back all at once. */
+  async pause(): Promise<void> {
+    const longestMs = Math.min(FIRST_PAUSE_MS * 2 ** this.#pauses, LONGEST_PAUSE_MS);
+    this.#pauses += 1;
+    await sleep(this.#platform, Math.min(longestMs * (0.5 + this.#platform.random() / 2), this.remainingMs));
+  }
+}

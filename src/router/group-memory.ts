@@ -1,0 +1,88 @@
+/**
+ * What an isolate remembers of groups: whom it heard of, and who led last. All of it is hearsay, checked by every use;
+ * losing it costs a few calls.
+ */
+import type { Member, PeerId, PeerView } from '../peer/protocol.ts';
+import { IdentityPool } from './identity.ts';
+import type { RouterPlatform } from './platform.ts';
+
+export class GroupMemory {
+  readonly group: string;
+  readonly identities: IdentityPool;
+  groupId: string | null = null;
+  /** The newest configuration heard of; empty: none yet. */
+  members: readonly Member[] = [];
+  term = 0;
+  leader: PeerId | null = null;
+  /** The last one that led: whoever is asked to stand comes after it. */
+  lastLeader: PeerId | null = null;
+  /** When this isolate last asked somebody to stand. */
+  stoodAtMs = Number.NEGATIVE_INFINITY;
+  /** The peer that answered the last stale read. */
+  staleReader: PeerId | null = null;
+
+  constructor(group: string, platform: RouterPlatform) {
+    this.group = group;
+    this.identities = new IdentityPool(platform);
+  }
+
+  member(id: PeerId | null): Member | null {
+    return this.members.find((member) => member.id === id) ?? null;
+  }
+
+  /** Takes in what a peer says with every reply. */
+  learn(view: PeerView): void {
+    if (view.groupId === null) return;
+    if (view.groupId !== this.groupId) {
+      this.forget();
+      this.groupId = view.groupId;
+    }
+    if (view.members.length > 0 && (view.term >= this.term || this.members.length === 0)) this.members = view.members;
+    if (view.term < this.term) return;
+    const gone = view.leader === null && (view.term > this.term || view.id === this.leader);
+    if (gone) this.leader = null;
+    else if (view.leader !== null) this.leads(view.leader);
+    this.term = view.term;
+  }
+
+  leads(id: PeerId): void {
+    this.leader = id;
+    this.lastLeader = id;
+  }
+
+  /** `id` did not answer, or says that it does not lead. */
+  doesNotLead(id: PeerId): void {
+    if (this.leader === id) this.leader = null;
+  }
+
+  /** The group is gone, or is another one now. Identities stay: what is under way under them must end first. */
+  forget(): void {
+    this.groupId = null;
+    this.members = [];
+    this.term = 0;
+    this.leader = null;
+    this.lastLeader = null;
+    this.staleReader = null;
+  }
+}
+
+const MAX_GROUPS = 1024;
+
+/** The groups used last. */
+export class GroupDirectory {
+  readonly #platform: RouterPlatform;
+  readonly #groups = new Map<string, GroupMemory>();
+
+  constructor(platform: RouterPlatform) {
+    this.#platform = platform;
+  }
+
+  of(group: string): GroupMemory {
+    const memory = this.#groups.get(group) ?? new GroupMemory(group, this.#platform);
+    this.#groups.delete(group);
+    this.#groups.set(group, memory);
+    const [oldest] = this.#groups.keys();
+    if (this.#groups.size > MAX_GROUPS && oldest !== undefined) this.#groups.delete(oldest);
+    return memory;
+  }
+}

@@ -1,0 +1,78 @@
+/** `/metrics`: Prometheus text exposition format 0.0.4. https://prometheus.io/docs/instrumenting/exposition_formats/ */
+import { surveyOf } from './cluster-routes.ts';
+import type { RouterRequest } from './service.ts';
+import type { PeerReport } from './survey.ts';
+
+const PREFIX = 'edgeraft_';
+const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+
+interface Family {
+  readonly help: string;
+  readonly samples: { readonly peer: string; readonly value: number }[];
+}
+
+const HELP: Readonly<Record<string, string>> = {
+  peer_reachable: 'Whether the peer answered (1) or not (0).',
+  peer_leads: 'Whether the peer leads its group (1) or not (0).',
+  peer_quiesced: 'Whether the peer sleeps (1) or not (0).',
+  term: 'Current Raft term.',
+  commit_index: 'Index of the newest log entry known to be committed.',
+  last_applied: 'Index of the newest log entry applied to the state machine.',
+  first_index: 'Index of the oldest log entry that is kept.',
+  last_index: 'Index of the newest log entry.',
+  snapshot_index: 'Index of the last log entry that was compacted away.',
+  log_bytes: 'Bytes of the log that is kept.',
+  last_contact_ms: 'Ms since the peer heard from the leader; on the leader, since a quorum answered it.',
+};
+
+export async function getMetrics(c: RouterRequest): Promise<Response> {
+  const { reports } = await surveyOf(c);
+  return new Response(metricsText(c.get('target').group, reports), { headers: { 'Content-Type': CONTENT_TYPE } });
+}
+
+export function metricsText(group: string, reports: readonly PeerReport[]): string {
+  const families = new Map<string, Family>();
+  for (const report of reports) {
+    const peer = String(report.member.id);
+    for (const [name, value] of samplesOf(report)) {
+      const family = families.get(name) ?? { help: HELP[name] ?? 'Reported by the peer.', samples: [] };
+      family.samples.push({ peer, value });
+      families.set(name, family);
+    }
+  }
+  return [...families].map(([name, family]) => familyText(name, family, group)).join('');
+}
+
+function samplesOf({ reply }: PeerReport): Map<string, number> {
+  const samples = new Map<string, number>([['peer_reachable', reply === null ? 0 : 1]]);
+  if (reply === null) return samples;
+  const { view, status } = reply;
+  samples.set('peer_leads', status.role === 'leader' ? 1 : 0);
+  samples.set('peer_quiesced', status.quiesced ? 1 : 0);
+  samples.set('term', view.term);
+  samples.set('commit_index', status.commitIndex);
+  samples.set('last_applied', status.lastApplied);
+  samples.set('first_index', status.firstIndex);
+  samples.set('last_index', status.lastIndex);
+  samples.set('snapshot_index', status.snapshotIndex);
+  samples.set('log_bytes', status.logBytes);
+  if (status.lastContactMs !== null) samples.set('last_contact_ms', status.lastContactMs);
+  for (const [name, value] of Object.entries(status.metrics)) {
+    const safeName = name.replaceAll(/[^A-Za-z0-9_]/g, '_');
+    if (!samples.has(safeName)) samples.set(safeName, value);
+  }
+  return samples;
+}
+
+function familyText(name: string, { help, samples }: Family, group: string): string {
+  const metric = PREFIX + name;
+  const type = name.endsWith('_total') ? 'counter' : 'gauge';
+  const lines = samples.map(
+    ({ peer, value }) => `${metric}{group="${escaped(group)}",peer="${escaped(peer)}"} ${value}`,
+  );
+  return `# HELP ${metric} ${help}\n# TYPE ${metric} ${type}\n${lines.join('\n')}\n`;
+}
+
+function escaped(label: string): string {
+  return label.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
+}
