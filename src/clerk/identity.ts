@@ -55,10 +55,7 @@ export class Identity {
   /** Nobody repeats `seq` any more, though it may have been used. */
   abandon(seq: number): void {
     const unresolved = this.#unresolved.get(seq);
-    if (!unresolved) return;
-    unresolved.abandoned = true;
-    // Nothing may follow seq 1 before its reply, and now it may never come.
-    if (seq === 1) this.retired = true;
+    if (unresolved) unresolved.abandoned = true;
   }
 
   /**

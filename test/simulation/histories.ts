@@ -1,9 +1,13 @@
 /** The clients' histories against the contract: each key linearizable, revisions in real-time order, listings consistent. */
+import { checkHistory } from '../linearizability/check-history.ts';
 import type { Operation } from '../linearizability/history.ts';
 import type { Listing } from './clients.ts';
 import { SimulationError } from './world.ts';
 
 export function checkHistories(operations: readonly Operation[], listings: readonly Listing[]): void {
+  const result = checkHistory(operations);
+  if (result.type === 'violation') throw new SimulationError(`linearizability: ${result.message}`);
+  if (result.type === 'unknown') throw new SimulationError(`linearizability of ${result.key}: unknown (${result.reason})`);
   checkListings(operations, listings);
 }
 
