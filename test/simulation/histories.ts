@@ -7,7 +7,8 @@ import { SimulationError } from './world.ts';
 export function checkHistories(operations: readonly Operation[], listings: readonly Listing[]): void {
   const result = checkHistory(operations);
   if (result.type === 'violation') throw new SimulationError(`linearizability: ${result.message}`);
-  if (result.type === 'unknown') throw new SimulationError(`linearizability of ${result.key}: unknown (${result.reason})`);
+  if (result.type === 'unknown')
+    throw new SimulationError(`linearizability of ${result.key}: unknown (${result.reason})`);
   checkListings(operations, listings);
 }
 
