@@ -79,6 +79,8 @@ export class SimRouter {
 
 export interface Workload {
   readonly group: string;
+  /** Their ids: some requests name the peer that must answer (`?peer=`). */
+  readonly peers: readonly string[];
   readonly keys: readonly string[];
   readonly maxThinkMs: number;
 }
@@ -173,8 +175,10 @@ export class SimClient {
   /** A get without an answer says nothing. */
   async #get(key: string): Promise<Output | 'nothing'> {
     const query: Query = { type: 'get', key: encoder.encode(key) };
+    // A leader that was deposed and does not know it is asked too, though no router would go there any more.
+    const peer = this.#random.chance(0.3) ? this.#random.pick(this.#workload.peers) : null;
     const outcome = await this.#patient<ReadOutcome>((router) =>
-      router.read(this.#workload.group, { query, consistency: 'linearizable', peer: null }),
+      router.read(this.#workload.group, { query, consistency: 'linearizable', peer }),
     );
     if (outcome === null || !outcome.ok) return 'nothing';
     const { answer } = outcome;

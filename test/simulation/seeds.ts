@@ -1,6 +1,6 @@
 /** Runs many seeds over all cores: one thread each, which takes the next seed when it is done with the last. */
 import { availableParallelism } from 'node:os';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { SimulationResult } from './simulation.ts';
 
@@ -24,7 +24,7 @@ export async function runSeeds(options: SeedsOptions): Promise<SeedOutcome[]> {
   const threads = Math.max(1, Math.min(options.workers ?? availableParallelism(), options.count));
   await Promise.all(
     Array.from({ length: threads }, async () => {
-      const worker = new Worker(fileURLToPath(new URL('./seeds-worker.ts', import.meta.url)));
+      const worker = new Worker(join(import.meta.dirname, 'seeds-worker.ts'));
       try {
         while (next < end) {
           const seed = next;

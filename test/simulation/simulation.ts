@@ -4,6 +4,7 @@
  * peers reach the same state, and what the clients saw is linearizable.
  */
 import { createKeyValueStore } from '../../src/kv/key-value-store.ts';
+import type { PeerSettings } from '../../src/peer/peer.ts';
 import { objectName } from '../../src/peer/protocol.ts';
 import { DEFAULT_LIMITS } from '../../src/raft/types.ts';
 import type { Operation } from '../linearizability/history.ts';
@@ -11,6 +12,7 @@ import { type Listing, SimClient, SimRouter } from './clients.ts';
 import { checkHistories } from './histories.ts';
 import { Invariants } from './invariants.ts';
 import { drawMix, FAULT_KINDS, type FaultMix, Nemesis } from './nemesis.ts';
+import { Random } from './random.ts';
 import { SimulationError, World } from './world.ts';
 
 export interface SimulationOptions {
@@ -60,6 +62,19 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
   }
 }
 
+/** Small limits, so that followers that miss a little need a snapshot, and messages that carry little. */
+function drawSettings(random: Random): PeerSettings {
+  const heartbeatMs = random.pick([50, 100]);
+  const limits = {
+    ...DEFAULT_LIMITS,
+    tailEntries: random.pick([3, 8, 32]),
+    tailBytes: 100_000,
+    messageEntries: random.pick([1, 2, 1024]),
+    callsInFlight: random.pick([2, 6, 12]),
+  };
+  return { heartbeatMs, electionTimeoutMs: heartbeatMs * random.pick([4, 8, 20]), limits };
+}
+
 class Run {
   readonly world: World;
   readonly #invariants: Invariants;
@@ -70,18 +85,9 @@ class Run {
   readonly #clients: SimClient[];
 
   constructor({ seed, trace = false, allFaults = false }: SimulationOptions) {
-    const tailEntries = [3, 8, 32][seed % 3] as number;
-    this.world = new World({
-      seed,
-      trace,
-      createStateMachine: createKeyValueStore,
-      settings: {
-        heartbeatMs: 100,
-        electionTimeoutMs: 500,
-        // Small, so that followers that miss a little need a snapshot.
-        limits: { ...DEFAULT_LIMITS, tailEntries, tailBytes: 100_000 },
-      },
-    });
+    // A generator of its own: the world's begins with the first event.
+    const settings = drawSettings(new Random(seed ^ 0x5e771e5));
+    this.world = new World({ seed, trace, createStateMachine: createKeyValueStore, settings });
     const { random } = this.world;
     this.#invariants = new Invariants(this.world);
     this.#peers = random.pick([1, 3, 3, 3, 5]);
@@ -90,7 +96,8 @@ class Run {
     const hints = Array.from({ length: this.#peers }, () => 'weur');
     this.#routers = [1, 2].map((number) => new SimRouter(this.world, `router${number}`, hints));
     const keys = Array.from({ length: random.int(1, 6) }, (_, i) => `key${i}`);
-    const workload = { group: GROUP, keys, maxThinkMs: random.pick([5, 30, 200]) };
+    const peers = hints.map((_, i) => String(i + 1));
+    const workload = { group: GROUP, peers, keys, maxThinkMs: random.pick([5, 30, 200]) };
     this.#clients = Array.from({ length: random.int(2, 7) }, (_, i) => {
       const clerkId = random.chance(0.7) ? `clerk${i}` : null;
       return new SimClient(this.world, i, this.#routers, workload, clerkId);
