@@ -15,10 +15,7 @@ export class Invariants {
   readonly #leaders = new Map<number, string>();
   readonly committed: CommittedEntry[] = [];
   readonly #stateHashes = new Map<number, string>();
-  readonly #seen = new WeakMap<
-    Instance,
-    { term: number; commitIndex: number; lastApplied: number; leaderTerm: number }
-  >();
+  #seen = new WeakMap<Instance, { term: number; commitIndex: number; lastApplied: number; leaderTerm: number }>();
   /** On disk, by object: neither may ever go back. */
   readonly #durable = new Map<string, { term: number; votedFor: number | null }>();
 
@@ -143,6 +140,15 @@ export class Invariants {
       );
     }
     if (!instance.object.disk.unflushed) this.#durable.set(name, now);
+  }
+
+  /** The group was deleted: what comes next is another one. */
+  reset(): void {
+    this.#leaders.clear();
+    this.committed.length = 0;
+    this.#stateHashes.clear();
+    this.#seen = new WeakMap();
+    this.#durable.clear();
   }
 
   /** A wiped disk may forget. */
