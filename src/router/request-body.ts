@@ -4,24 +4,40 @@ import { type RouterPlatform, withTimeout } from './platform.ts';
 import { invalid, Problem } from './problem.ts';
 
 const BODY_TIMEOUT_MS = 30_000;
+/**
+ * What is too large is read on for a while, and dropped: a connection that is closed while the client still sends is
+ * reset, and the client sees that instead of the 413.
+ */
+const MAX_DISCARDED_BYTES = 16 * 1024 * 1024;
+const DISCARD_TIMEOUT_MS = 2000;
 
-/** Throws the problems 413, 408, and 400 for a body that breaks off. Reads no further than the limit. */
+/** Throws the problems 413, 408, and 400 for a body that breaks off. Holds no more than the limit in memory. */
 export async function readBody(request: Request, platform: RouterPlatform): Promise<Uint8Array<ArrayBuffer>> {
-  const declared = request.headers.get('Content-Length');
-  if (declared !== null && Number(declared) > MAX_VALUE_BYTES) throw tooLarge();
-  const { body } = request;
-  if (body === null) return new Uint8Array(0);
-  const reader = (body as ReadableStream<Uint8Array>).getReader();
-  const whole = readAll(reader);
-  const bytes = await withTimeout(platform, BODY_TIMEOUT_MS, whole);
-  if (bytes === null) {
-    reader.cancel().catch(() => {});
-    throw new Problem('request_timeout', `The body took longer than ${BODY_TIMEOUT_MS / 1000} s.`);
+  const declaredBytes = Number(request.headers.get('Content-Length') ?? 0);
+  const tooLarge = declaredBytes > MAX_VALUE_BYTES;
+  if (request.body === null) {
+    if (tooLarge) throw valueTooLarge();
+    return new Uint8Array(0);
   }
-  return bytes;
+  const reader = (request.body as ReadableStream<Uint8Array>).getReader();
+  const bytes = tooLarge ? null : await withTimeout(platform, BODY_TIMEOUT_MS, readAll(reader));
+  if (bytes instanceof Uint8Array) return bytes;
+  const isOverdue = bytes === null && !tooLarge;
+  if (!isOverdue && declaredBytes <= MAX_VALUE_BYTES + MAX_DISCARDED_BYTES) {
+    await withTimeout(platform, DISCARD_TIMEOUT_MS, discard(reader));
+  }
+  reader.cancel().catch(() => {});
+  if (isOverdue) throw new Problem('request_timeout', `The body took longer than ${BODY_TIMEOUT_MS / 1000} s.`);
+  throw valueTooLarge();
 }
 
-async function readAll(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<Uint8Array<ArrayBuffer>> {
+function valueTooLarge(): Problem {
+  return new Problem('value_too_large', `A body holds at most ${MAX_VALUE_BYTES} bytes.`);
+}
+
+async function readAll(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+): Promise<Uint8Array<ArrayBuffer> | 'too_large'> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   for (;;) {
@@ -30,11 +46,21 @@ async function readAll(reader: ReadableStreamDefaultReader<Uint8Array>): Promise
     });
     if (chunk.done) return join(chunks, length);
     length += chunk.value.byteLength;
-    if (length > MAX_VALUE_BYTES) {
-      reader.cancel().catch(() => {});
-      throw tooLarge();
-    }
+    if (length > MAX_VALUE_BYTES) return 'too_large';
     chunks.push(chunk.value);
+  }
+}
+
+/** Never throws: a client that is gone needs no answer. */
+async function discard(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+  try {
+    for (let length = 0; length <= MAX_DISCARDED_BYTES; ) {
+      const chunk = await reader.read();
+      if (chunk.done) return;
+      length += chunk.value.byteLength;
+    }
+  } catch {
+    // The answer is the same.
   }
 }
 
@@ -46,8 +72,4 @@ function join(chunks: readonly Uint8Array[], length: number): Uint8Array<ArrayBu
     offset += chunk.byteLength;
   }
   return bytes;
-}
-
-function tooLarge(): Problem {
-  return new Problem('value_too_large', `A body holds at most ${MAX_VALUE_BYTES} bytes.`);
 }

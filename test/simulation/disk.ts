@@ -25,6 +25,8 @@ export class Disk {
   /** In which turn each log row was last written: what the invariant "on a quorum's disks" looks at. */
   readonly logRowTurn = new Map<number, number>();
   alarmMs: number | null = null;
+  /** Statements that wrote; setting the alarm is none. */
+  statementsWritten = 0;
   #durableAlarmMs: number | null = null;
 
   constructor(scheduler: Scheduler) {
@@ -37,7 +39,10 @@ export class Disk {
       exec: (statement: string, ...parameters: SqlValue[]): SqlRow[] => {
         if (refused()) throw new Error('storage: this instance was superseded, or the storage is out of order');
         checkLimits(parameters);
-        if (!/^\s*SELECT/i.test(statement)) this.write();
+        if (!/^\s*SELECT/i.test(statement)) {
+          this.statementsWritten += 1;
+          this.write();
+        }
         if (statement.startsWith('INSERT INTO log ')) this.logRowTurn.set(parameters[0] as number, this.#turn);
         return this.#sql.exec(statement, ...parameters);
       },

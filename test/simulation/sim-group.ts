@@ -1,6 +1,7 @@
 /** A simulated group for tests that tell a story instead of drawing one: explicit steps, every invariant checked on the way. */
 import { createHash } from 'node:crypto';
 import { createKeyValueStore } from '../../src/kv/key-value-store.ts';
+import type { StateMachineFactory } from '../../src/peer/state-machine.ts';
 import type { RaftLimits } from '../../src/raft/types.ts';
 import { DEFAULT_LIMITS } from '../../src/raft/types.ts';
 import type { GroupClient } from '../../src/router/group.ts';
@@ -15,6 +16,8 @@ export interface SimGroupOptions {
   readonly seed?: number;
   readonly peers?: number;
   readonly limits?: Partial<RaftLimits>;
+  /** Default: the key-value store. */
+  readonly createStateMachine?: StateMachineFactory;
 }
 
 export class SimGroup {
@@ -22,9 +25,9 @@ export class SimGroup {
   readonly invariants: Invariants;
   router: SimRouter;
 
-  constructor({ seed = 1, peers = 3, limits = {} }: SimGroupOptions = {}) {
+  constructor({ seed = 1, peers = 3, limits = {}, createStateMachine = createKeyValueStore }: SimGroupOptions = {}) {
     const settings = { heartbeatMs: 100, electionTimeoutMs: 500, limits: { ...DEFAULT_LIMITS, ...limits } };
-    this.world = new World({ seed, createStateMachine: createKeyValueStore, settings });
+    this.world = new World({ seed, createStateMachine, settings });
     this.invariants = new Invariants(this.world);
     this.router = this.routerWith(peers);
   }

@@ -248,15 +248,19 @@ export class World {
   }
 
   #fireAlarm(object: SimObject): void {
-    // A handler that fails is tried again, after 2 s; that it has run is on disk with what it wrote.
-    object.alarmRetryMs = this.scheduler.nowMs + ALARM_RETRY_MS;
+    let handled = false;
+    object.alarmRetryMs = 0;
     this.#event(object, 0, (instance) => {
+      // That the alarm is gone is on disk together with what the handler writes.
       object.disk.write();
       object.disk.alarmMs = null;
       this.note(object.name, 'alarm');
       instance.peer.onAlarm();
-      object.alarmRetryMs = 0;
+      handled = true;
     });
+    if (handled) return;
+    object.alarmRetryMs = this.scheduler.nowMs + ALARM_RETRY_MS;
+    this.#armAlarm(object);
   }
 
   #event(object: SimObject, depth: number, run: (instance: Instance) => void): void {
