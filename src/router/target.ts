@@ -73,8 +73,12 @@ function malformed(detail: string): Route {
   return { name: 'malformed', detail };
 }
 
-/** Null: broken escapes, or bytes that are not UTF-8. */
+/**
+ * Null: broken escapes, or bytes that are not UTF-8. Raw bytes of that kind have become U+FFFD before any Worker sees the URL:
+ * two keys would be one, so an unescaped U+FFFD is refused too.
+ */
 export function decodeStrictly(text: string): string | null {
+  if (text.includes('\uFFFD')) return null;
   try {
     const decoded = decodeURIComponent(text);
     return decoded.isWellFormed() ? decoded : null;

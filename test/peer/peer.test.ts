@@ -123,6 +123,7 @@ describe('a malformed message is refused without effect', () => {
     for (const message of messages) {
       for (const field of Object.keys(message)) {
         for (const value of [undefined, null, -1, 1.5, 'x', [], {}, 2 ** 60]) {
+          if (JSON.stringify(value) === JSON.stringify(message[field])) continue;
           const before = state(2);
           const body = encodeBody({
             version: 1,
@@ -132,7 +133,11 @@ describe('a malformed message is refused without effect', () => {
             messages: [{ ...message, [field]: value }],
           });
           const answer = group.until(group.world.request('test', 'default/2.1', 'raft', body));
-          await expect(answer, `${field} = ${value}`).rejects.toThrow();
+          const outcome = await answer.then(
+            () => 'accepted',
+            () => 'refused',
+          );
+          expect(`${message['type']}: ${field} = ${JSON.stringify(value)}: ${outcome}`).toMatch(/refused$/);
           expect(state(2)).toEqual(before);
         }
       }
