@@ -23,6 +23,8 @@ export class Invariants {
     this.#world = world;
   }
 
+  /** Told of every leader in its first event as one. */
+  onLeader: (instance: Instance) => void = () => {};
   /** Installations of snapshots that were seen. */
   snapshots = 0;
 
@@ -70,6 +72,7 @@ export class Invariants {
       `election safety: ${leader} led this term`,
     );
     this.#leaders.set(raft.currentTerm, instance.label);
+    this.onLeader(instance);
     this.#assert(
       raft.log.lastIndex >= this.committed.length - 1,
       instance,

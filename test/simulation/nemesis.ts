@@ -21,6 +21,7 @@ export const FAULT_KINDS = [
   'storageRefused',
   'down',
   'clockJump',
+  'newLeader',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
@@ -51,6 +52,27 @@ export class Nemesis {
   start(): void {
     this.#world.weather = this.#drawWeather();
     this.#next();
+  }
+
+  /**
+   * What Figure 8 is made of: a leader that is lost when its first entries have reached some peers and not others.
+   */
+  onLeader(object: SimObject): void {
+    const world = this.#world;
+    if (this.#stopped || !this.#mix.has('newLeader') || !world.random.chance(0.6)) return;
+    world.scheduler.after(world.random.between(0, 4 * world.weather.maxDelayMs), () => {
+      if (this.#stopped) return;
+      if (world.random.chance(0.5)) return world.crash(object);
+      const others = world.random.shuffle(this.#objects().filter((other) => other !== object));
+      const unreachable = others.slice(world.random.int(0, others.length - 1));
+      this.#cutFor(
+        unreachable.flatMap((other): [SimObject, SimObject][] => [
+          [object, other],
+          [other, object],
+        ]),
+        'new leader cut off',
+      );
+    });
   }
 
   /** Everything heals: what is left to show is progress. */

@@ -90,9 +90,10 @@ class Run {
     this.world = new World({ seed, trace, createStateMachine: createKeyValueStore, settings });
     const { random } = this.world;
     this.#invariants = new Invariants(this.world);
-    this.#peers = random.pick([1, 3, 3, 3, 5]);
+    this.#peers = random.pick([1, 3, 3, 3, 5, 5]);
     this.#mix = allFaults ? new Set(FAULT_KINDS) : drawMix(this.world);
     this.#nemesis = new Nemesis(this.world, GROUP, this.#peers, this.#mix);
+    this.#invariants.onLeader = (instance) => this.#nemesis.onLeader(instance.object);
     const hints = Array.from({ length: this.#peers }, () => 'weur');
     this.#routers = [1, 2].map((number) => new SimRouter(this.world, `router${number}`, hints));
     const keys = Array.from({ length: random.int(1, 6) }, (_, i) => `key${i}`);
