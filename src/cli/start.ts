@@ -13,13 +13,19 @@ const wrangler = spawn(
   'wrangler',
   ['dev', '--show-interactive-dev-session=false', '--var', 'OPEN:on', '--var', 'CHAOS:on', ...port, ...given],
   // Nothing is sent anywhere: the group is local, and starts without a network.
-  { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, WRANGLER_SEND_METRICS: 'false' } },
+  { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, WRANGLER_SEND_METRICS: 'false' } },
 );
 
 createInterface({ input: wrangler.stdout }).on('line', (line) => {
   console.log(line);
   const url = /Ready on (http\S+)/.exec(line)?.[1];
   if (url !== undefined) greet(url.replace(/\/$/, ''));
+});
+
+// Without a network wrangler complains of a file that only requests' geolocation would need, and goes on.
+const GEOLOCATION = /Request\.cf|workers\.cloudflare\.com|GetAddrInfoReqWrap/;
+createInterface({ input: wrangler.stderr }).on('line', (line) => {
+  if (!GEOLOCATION.test(line)) console.error(line);
 });
 
 function greet(url: string): void {

@@ -59,6 +59,7 @@ const replySchema = z.discriminatedUnion('type', [
     type: z.literal('AppendEntriesReply'),
     ...address,
     success: z.boolean(),
+    applyVersion: id,
     matchIndex: index,
     conflictIndex: index,
     conflictTerm: index,

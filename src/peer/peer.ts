@@ -79,6 +79,7 @@ export class Peer {
   /** What this peer wrote for itself: it counts when it is on disk. */
   #own: { term: number; index: number } | null = null;
   #answerBytes = 0;
+  #appliedThisTurn = false;
   /** An entry of this leader is on its way to the disk. */
   #flushing = false;
   #cutHeader: unknown = null;
@@ -222,6 +223,7 @@ export class Peer {
     this.#mayCall = true;
     this.#own = null;
     this.#answerBytes = 0;
+    this.#appliedThisTurn = false;
     try {
       run();
       this.#proposeWaiting();
@@ -287,7 +289,7 @@ export class Peer {
     }
     for (const request of effects.requests) this.#prepare(request);
     for (const { id, outcome } of effects.reads) this.#finishRead(id, outcome);
-    if (effects.committed !== null) this.#apply(effects.committed.fromIndex, effects.committed.toIndex);
+    if (effects.committed !== null) this.#applyCommitted();
     if (effects.beginCut) {
       this.#cutHeader = this.stateMachine.beginSnapshot();
       this.step({ type: 'cutBegun', cutId: this.platform.randomId() });
@@ -312,6 +314,20 @@ export class Peer {
   }
 
   // ---- apply
+
+  /** What was handed out, one batch a turn: a long backlog must neither block the object nor become one huge commit. */
+  #applyCommitted(): void {
+    const { raft } = this;
+    if (raft === null || raft.stopped || raft.handedOut <= raft.lastApplied) return;
+    if (!this.#appliedThisTurn) {
+      this.#appliedThisTurn = true;
+      return this.#apply(raft.lastApplied + 1, raft.handedOut);
+    }
+    this.platform.sync().then(
+      () => this.#continue(() => this.#applyCommitted()),
+      (error) => this.#end(error),
+    );
+  }
 
   #apply(fromIndex: number, toIndex: number): void {
     this.#wrote = true;

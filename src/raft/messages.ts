@@ -71,6 +71,8 @@ export interface RequestVoteReply extends ReplyBase {
 
 export interface AppendEntriesReply extends ReplyBase {
   readonly type: 'AppendEntriesReply';
+  /** What the follower's code can apply: the leader may raise the group's version once every voter has announced it. */
+  readonly applyVersion: number;
   readonly success: boolean;
   /** Success: everything up to here equals the leader's log, and is durable. */
   readonly matchIndex: number;

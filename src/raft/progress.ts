@@ -40,6 +40,8 @@ export class Progress {
   lastSentMs = Number.NEGATIVE_INFINITY;
   /** When a reply in this term last came; being elected counts as one. */
   lastContactMs: number;
+  /** The newest version of entries that it can apply, as it announced; 0: not heard yet. */
+  applyVersion = 0;
   sentRound = 0;
   ackedRound = 0;
   /** Where the transfer of the cut stands. */

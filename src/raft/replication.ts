@@ -66,7 +66,8 @@ function replyFailure(raft: Raft, message: AppendEntries, conflictIndex: number,
 
 function replyBase(raft: Raft, message: AppendEntries) {
   const { currentTerm: term, id: from } = raft;
-  return { type: 'AppendEntriesReply' as const, term, from, to: message.from, seq: message.seq };
+  const { applyVersion } = raft.options;
+  return { type: 'AppendEntriesReply' as const, term, from, to: message.from, seq: message.seq, applyVersion };
 }
 
 // ---- leader
@@ -100,6 +101,7 @@ export function handleDurable(raft: Raft, term: number, index: number): void {
 export function handleAppendEntriesReply(raft: Raft, message: AppendEntriesReply): void {
   const progress = takeReply(raft, message);
   if (progress === null) return;
+  progress.progress.applyVersion = message.applyVersion;
   if (message.success) handleAccepted(raft, progress.progress, message);
   else handleRejected(raft, progress.progress, message, progress.call.prevLogIndex);
 }

@@ -9,6 +9,8 @@ import type { RouterPlatform } from './platform.ts';
 export class GroupMemory {
   readonly group: string;
   readonly identities: IdentityPool;
+  readonly #platform: RouterPlatform;
+  readonly #firstMembers: readonly Member[];
   groupId: string | null = null;
   /** The newest configuration heard of; empty: none yet. */
   members: readonly Member[] = [];
@@ -21,9 +23,11 @@ export class GroupMemory {
   /** The peer that answered the last stale read. */
   staleReader: PeerId | null = null;
 
-  constructor(group: string, platform: RouterPlatform) {
+  constructor(group: string, platform: RouterPlatform, firstMembers: readonly Member[]) {
     this.group = group;
     this.identities = new IdentityPool(platform);
+    this.#platform = platform;
+    this.#firstMembers = firstMembers;
   }
 
   member(id: PeerId | null): Member | null {
@@ -37,12 +41,30 @@ export class GroupMemory {
       this.forget();
       this.groupId = view.groupId;
     }
-    if (view.members.length > 0 && (view.term >= this.term || this.members.length === 0)) this.members = view.members;
+    if (view.members.length > 0 && (view.term >= this.term || this.members.length === 0)) {
+      if (this.members.length === 0) this.#reportDifference(view.members);
+      this.members = view.members;
+    }
     if (view.term < this.term) return;
     const gone = view.leader === null && (view.term > this.term || view.id === this.leader);
     if (gone) this.leader = null;
     else if (view.leader !== null) this.leads(view.leader);
     this.term = view.term;
+  }
+
+  /** PEERS speaks of new groups only. That this group has other members is told, once, and never acted on. */
+  #reportDifference(members: readonly Member[]): void {
+    const named = (list: readonly Member[]) =>
+      list.map(({ slot, locationHint }) => `${slot}:${locationHint}`).join(' ');
+    const [configured, actual] = [named(this.#firstMembers), named(members)];
+    if (configured === actual) return;
+    this.#platform.log({
+      level: 'warn',
+      event: 'peers_differ_from_configuration',
+      group: this.group,
+      configured,
+      actual,
+    });
   }
 
   leads(id: PeerId): void {
@@ -71,14 +93,17 @@ const MAX_GROUPS = 1024;
 /** The groups used last. */
 export class GroupDirectory {
   readonly #platform: RouterPlatform;
+  readonly #firstMembers: readonly Member[];
   readonly #groups = new Map<string, GroupMemory>();
 
-  constructor(platform: RouterPlatform) {
+  /** `firstMembers`: whom PEERS names. */
+  constructor(platform: RouterPlatform, firstMembers: readonly Member[]) {
     this.#platform = platform;
+    this.#firstMembers = firstMembers;
   }
 
   of(group: string): GroupMemory {
-    const memory = this.#groups.get(group) ?? new GroupMemory(group, this.#platform);
+    const memory = this.#groups.get(group) ?? new GroupMemory(group, this.#platform, this.#firstMembers);
     this.#groups.delete(group);
     this.#groups.set(group, memory);
     const [oldest] = this.#groups.keys();

@@ -23,8 +23,9 @@ export class GroupClient {
   /** `locationHints`: PEERS, one for each peer of a new group. */
   constructor(platform: RouterPlatform, locationHints: readonly string[]) {
     this.platform = platform;
-    const directory = new GroupDirectory(platform);
-    this.#context = { platform, directory, firstMembers: membersOfHints(locationHints) };
+    const firstMembers = membersOfHints(locationHints);
+    const directory = new GroupDirectory(platform, firstMembers);
+    this.#context = { platform, directory, firstMembers };
   }
 
   /** Each of these resolves within 10 s of its call, whatever happens, and never rejects because of a peer. */

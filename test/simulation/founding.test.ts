@@ -155,6 +155,7 @@ describe('PEERS edited and redeployed on a living group changes nothing and lose
     expect(survey.members).toHaveLength(from);
     for (let slot = from + 1; slot <= to; slot += 1) expect(group.raft(slot) ?? null).toBeNull();
     expect(await group.get('b', group.routerWith(from))).toBe('after');
+    expect(group.world.lines.some((line) => line.includes('peers_differ_from_configuration'))).toBe(true);
   });
 
   test('and with peer 1 gone, the others are found by the new PEERS too', async () => {
