@@ -1,6 +1,6 @@
 /**
  * What goes wrong, drawn by seed ("swarm testing": each run has some kinds of fault, and others not, since faults mask
- * each other). Everything here happens in production: see platform notes in the README of this folder.
+ * each other). Everything here happens to Durable Objects in production.
  */
 import { objectName } from '../../src/peer/protocol.ts';
 import { CALM, type SimObject, type Weather, type World } from './world.ts';
