@@ -53,7 +53,9 @@ export class Alarm {
 
   #move(): void {
     if (this.#deadlineMs === null) return;
-    this.#setForMs = Math.max(this.#deadlineMs, this.#clock.now());
+    // Whole milliseconds, rounded up, and never the present one: the platform keeps whole ones, and takes an alarm set for
+    // the very time of the alarm whose handler runs for that alarm, which is gone when the handler ends.
+    this.#setForMs = Math.max(Math.ceil(this.#deadlineMs), Math.floor(this.#clock.now()) + 1);
     this.sets += 1;
     this.#platform.setAlarm(this.#clock.wall(this.#setForMs));
   }

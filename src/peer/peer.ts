@@ -479,8 +479,10 @@ export class Peer {
   contactAgeMs(): number | null {
     const { raft } = this;
     if (raft === null) return null;
+    // Alone, a leader is its own quorum.
+    if (raft.role === 'leader' && raft.progress.size === 0) return 0;
     const contactMs = raft.role === 'leader' ? quorumContactMs(raft) : raft.leaderContactMs;
-    return Number.isFinite(contactMs) ? Math.max(0, Math.round(raft.nowMs - contactMs)) : null;
+    return Number.isFinite(contactMs) ? Math.max(0, Math.round(this.clock.now() - contactMs)) : null;
   }
 
   view(): PeerView {

@@ -85,6 +85,8 @@ export class SimObject {
   /** No request reaches it until then: its machine is gone, and the platform has not noticed. */
   downUntilMs = 0;
   alarmRetryMs = 0;
+  /** The time of the alarm whose handler runs. */
+  runningAlarmMs: number | null = null;
   cancelAlarm: (() => void) | null = null;
 
   constructor(name: string, scheduler: Scheduler) {
@@ -229,7 +231,11 @@ export class World {
   // ---- alarms
 
   #setAlarm(object: SimObject, atMs: number): void {
-    object.disk.alarmMs = atMs;
+    // As workerd does: whole milliseconds; and an alarm set, by the handler of an alarm, for the very time of that one is
+    // taken for it, and is gone when the handler ends.
+    const wholeMs = Math.trunc(atMs);
+    if (wholeMs === object.runningAlarmMs) return;
+    object.disk.alarmMs = wholeMs;
     this.#armAlarm(object);
   }
 
@@ -253,11 +259,13 @@ export class World {
     this.#event(object, 0, (instance) => {
       // That the alarm is gone is on disk together with what the handler writes.
       object.disk.write();
+      object.runningAlarmMs = object.disk.alarmMs;
       object.disk.alarmMs = null;
       this.note(object.name, 'alarm');
       instance.peer.onAlarm();
       handled = true;
     });
+    object.runningAlarmMs = null;
     if (handled) return;
     object.alarmRetryMs = this.scheduler.nowMs + ALARM_RETRY_MS;
     this.#armAlarm(object);
