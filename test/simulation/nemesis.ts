@@ -28,6 +28,8 @@ export type FaultKind = (typeof FAULT_KINDS)[number];
 export type FaultMix = ReadonlySet<FaultKind>;
 
 export function drawMix(world: World): FaultMix {
+  // Where Figure 8 lives: leaders come and go, and little else happens.
+  if (world.random.chance(0.15)) return new Set(['newLeader']);
   const likelihood = world.random.pick([0.15, 0.35, 0.6, 1]);
   return new Set(FAULT_KINDS.filter(() => world.random.chance(likelihood)));
 }
@@ -59,7 +61,7 @@ export class Nemesis {
    */
   onLeader(object: SimObject): void {
     const world = this.#world;
-    if (this.#stopped || !this.#mix.has('newLeader') || !world.random.chance(0.6)) return;
+    if (this.#stopped || !this.#mix.has('newLeader') || !world.random.chance(0.8)) return;
     world.scheduler.after(world.random.between(0, 4 * world.weather.maxDelayMs), () => {
       if (this.#stopped) return;
       if (world.random.chance(0.5)) return world.crash(object);
