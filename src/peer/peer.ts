@@ -12,7 +12,6 @@
 import { invariant } from '../raft/invariant.ts';
 import type { Reply as RaftReply, Request as RaftRequest } from '../raft/messages.ts';
 import { Raft } from '../raft/raft.ts';
-import { quorumContactMs } from '../raft/replication.ts';
 import {
   DEFAULT_LIMITS,
   type Effects,
@@ -28,7 +27,8 @@ import { stageChunk } from './installation.ts';
 import { decodeAnswer, encodeEnvelope, type OutgoingRequest } from './message-codec.ts';
 import { MonotonicClock, type Platform } from './platform.ts';
 import { Proposals } from './proposals.ts';
-import type { ClientReply, ClientRequest, PeerStatus, PeerView } from './protocol.ts';
+import type { ClientReply, ClientRequest } from './protocol.ts';
+import { contactAgeMs } from './report.ts';
 import type { StateMachine } from './state-machine.ts';
 import { type Identity, PeerStorage } from './storage.ts';
 
@@ -65,7 +65,7 @@ export class Peer {
   identity: Identity | null = null;
   raft: Raft | null = null;
   readonly #settings: PeerSettings;
-  readonly #proposals: Proposals;
+  readonly proposals: Proposals;
   #reads = new Map<number, { query: unknown; answer: (reply: ClientReply) => void }>();
   #nextReadId = 1;
   #dead = false;
@@ -91,9 +91,10 @@ export class Peer {
     this.#settings = settings;
     this.clock = new MonotonicClock(() => platform.now());
     this.alarm = new Alarm(platform, this.clock);
-    this.calls = new Calls(platform, settings.electionTimeoutMs);
+    // Half of what deposes a leader: a lost message must be noticed, and repeated, in time.
+    this.calls = new Calls(platform, settings.electionTimeoutMs / 2);
     this.storage = new PeerStorage(platform.sql);
-    this.#proposals = new Proposals(stateMachine);
+    this.proposals = new Proposals(stateMachine);
     this.group = platform.objectName.slice(0, platform.objectName.lastIndexOf('/'));
     this.nonce = platform.randomId();
     if (this.storage.hasTables()) this.#restore();
@@ -172,7 +173,7 @@ export class Peer {
     if (request.type === 'submit') {
       if (!this.stateMachine.accepts(request.command)) return answer({ type: 'refused' });
       if (this.raft.role !== 'leader') return answer({ type: 'not_leader' });
-      return this.#proposals.enqueue(request.command, answer);
+      return this.proposals.enqueue(request.command, answer);
     }
     if (!this.stateMachine.acceptsQuery(request.query)) return answer({ type: 'refused' });
     if (request.consistency === 'stale') return this.#answerQuery(request.query, answer);
@@ -258,7 +259,7 @@ export class Peer {
     if (raft.currentTerm > before.term && raft.votedFor === raft.id) this.counters.elections += 1;
     if (before.role === 'leader' && (raft.role !== 'leader' || raft.currentTerm !== before.term)) {
       this.#flushing = false;
-      this.#proposals.abandon();
+      this.proposals.abandon();
     }
     this.#perform(effects);
   }
@@ -340,7 +341,7 @@ export class Peer {
       const data = payload.type === 'command' ? payload.data : null;
       const results = this.stateMachine.apply({ index, term, elapsedMs, data });
       this.counters.commands += results.length;
-      this.#proposals.applied(index, term, results);
+      this.proposals.applied(index, term, results);
     }
     this.#applied(toIndex);
     this.#housekeep();
@@ -370,7 +371,7 @@ export class Peer {
 
   #proposeWaiting(): void {
     while (this.raft?.role === 'leader' && !this.#flushing) {
-      const batch = this.#proposals.nextBatch();
+      const batch = this.proposals.nextBatch();
       if (batch === null) return;
       if (!this.#propose(batch)) return;
     }
@@ -385,7 +386,7 @@ export class Peer {
     this.step({ type: 'propose', data: batch.data });
     if (raft.log.lastIndex < index || raft.currentTerm !== term) return false;
     this.#flushing = true;
-    this.#proposals.appended(index, term, batch.count);
+    this.proposals.appended(index, term, batch.count);
     return true;
   }
 
@@ -415,7 +416,7 @@ export class Peer {
     this.counters.reads += 1;
     const result = this.stateMachine.query(query);
     this.#answerBytes += approximateBytes(result);
-    answer({ type: 'result', result, ageMs: this.contactAgeMs() });
+    answer({ type: 'result', result, ageMs: contactAgeMs(this) });
   }
 
   // ---- calls
@@ -471,70 +472,6 @@ export class Peer {
     } catch {
       // `turn` has ended the instance, and has said why.
     }
-  }
-
-  // ---- what others see
-
-  /** Since this peer last heard from the leader; on the leader, since a quorum last answered it. */
-  contactAgeMs(): number | null {
-    const { raft } = this;
-    if (raft === null) return null;
-    // Alone, a leader is its own quorum.
-    if (raft.role === 'leader' && raft.progress.size === 0) return 0;
-    const contactMs = raft.role === 'leader' ? quorumContactMs(raft) : raft.leaderContactMs;
-    return Number.isFinite(contactMs) ? Math.max(0, Math.round(this.clock.now() - contactMs)) : null;
-  }
-
-  view(): PeerView {
-    const { raft, identity } = this;
-    if (raft === null || identity === null) {
-      return { groupId: null, founding: false, id: null, term: 0, leader: null, members: [] };
-    }
-    return {
-      groupId: identity.groupId,
-      founding: raft.configuration === null,
-      id: identity.id,
-      term: raft.currentTerm,
-      leader: raft.leaderId,
-      members: raft.configuration?.voters ?? [],
-    };
-  }
-
-  status(): PeerStatus {
-    const { raft } = this;
-    const { log } = raft ?? {};
-    return {
-      role: raft === null ? 'unfounded' : raft.role === 'preCandidate' ? 'candidate' : raft.role,
-      commitIndex: raft?.commitIndex ?? 0,
-      lastApplied: raft?.lastApplied ?? 0,
-      firstIndex: log?.firstIndex ?? 0,
-      lastIndex: log?.lastIndex ?? 0,
-      snapshotIndex: log?.lastIncludedIndex ?? 0,
-      logBytes: log?.totalBytes ?? 0,
-      stateHash: raft === null ? '' : this.stateMachine.stateHash(),
-      lastContactMs: this.contactAgeMs(),
-      quiesced: false,
-      metrics: raft === null ? {} : this.#metrics(),
-    };
-  }
-
-  #metrics(): Record<string, number> {
-    const { turns, flushes, entries, commands, reads, messagesReceived, elections } = this.counters;
-    return {
-      turns_total: turns,
-      flushes_total: flushes,
-      proposed_entries_total: entries,
-      applied_commands_total: commands,
-      answered_reads_total: reads,
-      peer_messages_received_total: messagesReceived,
-      peer_calls_total: this.calls.made,
-      peer_calls_failed_total: this.calls.failed,
-      elections_total: elections,
-      alarms_set_total: this.alarm.sets,
-      alarms_fired_total: this.alarm.fired,
-      queued_commands: this.#proposals.queued,
-      ...this.stateMachine.gauges(),
-    };
   }
 }
 

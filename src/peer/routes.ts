@@ -9,6 +9,7 @@ import { type AskReply, askSchema, type StoreReply, spreadGroupId, storeSchema }
 import { decodeEnvelope, encodeAnswer } from './message-codec.ts';
 import { type Peer, PeerGone } from './peer.ts';
 import { decodeBody, encodeBody, type Fault, objectName } from './protocol.ts';
+import { statusOf, viewOf } from './report.ts';
 
 export class RouteError extends Error {
   override readonly name = 'RouteError';
@@ -132,7 +133,7 @@ async function handleRouterRoute(
       peer.stand();
       return reply(peer, {});
     case 'status':
-      return reply(peer, { status: peer.status() });
+      return reply(peer, { status: statusOf(peer) });
     case 'found':
       return reply(peer, { complete: await found(peer, parse(foundSchema, body).members) });
     case 'delete':
@@ -147,7 +148,7 @@ async function handleRouterRoute(
 }
 
 function reply(peer: Peer, rest: Record<string, unknown>): Uint8Array {
-  return encodeBody({ view: peer.view(), ...rest });
+  return encodeBody({ view: viewOf(peer), ...rest });
 }
 
 async function found(peer: Peer, members: z.infer<typeof memberSchema>[]): Promise<boolean> {

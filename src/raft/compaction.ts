@@ -2,6 +2,7 @@
  * Log compaction: entries behind lastApplied go, but for a tail that saves slow followers a snapshot. Runs on every
  * peer by itself, in large steps: it begins at twice the tail, so that most turns delete nothing.
  */
+import { invariant } from './invariant.ts';
 import type { Raft } from './raft.ts';
 
 export function maybeCompact(raft: Raft): void {
@@ -15,17 +16,20 @@ export function maybeCompact(raft: Raft): void {
   log.compactTo(target);
   const { lastIncludedIndex, lastIncludedTerm } = log;
   const configuration = log.configurationAt(lastIncludedIndex);
-  if (configuration !== null) raft.effects.compact = { lastIncludedIndex, lastIncludedTerm, configuration };
+  invariant(configuration !== null, 'entry 1, a configuration, is applied before anything is compacted');
+  raft.effects.compact = { lastIncludedIndex, lastIncludedTerm, configuration };
 }
 
-/** The first index that a cut, or a live follower on its way, still needs; bounded by bytes. */
+/** The first index that live followers on their way, or at least a cut, still need; bounded by bytes. */
 function retainedFrom(raft: Raft): number {
-  let needed = raft.lastApplied + 1;
-  if (raft.cut !== null) needed = raft.cut.lastIncludedIndex + 1;
+  const forCut = raft.cut === null ? raft.lastApplied + 1 : raft.cut.lastIncludedIndex + 1;
+  let forFollowers = forCut;
   for (const progress of raft.progress.values()) {
     if (progress.silent || progress.state === 'snapshot') continue;
-    needed = Math.min(needed, progress.matchIndex + 1);
+    forFollowers = Math.min(forFollowers, progress.matchIndex + 1);
   }
-  const retainedBytes = raft.log.bytesBetween(needed, raft.lastApplied);
-  return retainedBytes <= raft.options.limits.retainedBytes ? needed : raft.lastApplied + 1;
+  const fits = (index: number): boolean =>
+    raft.log.bytesBetween(index, raft.lastApplied) <= raft.options.limits.retainedBytes;
+  if (fits(forFollowers)) return forFollowers;
+  return fits(forCut) ? forCut : raft.lastApplied + 1;
 }

@@ -104,13 +104,9 @@ export function checkElectionClock(raft: Raft): void {
 
 /** A client finds no leader. Evidence of one is respected; without it the election need not wait for the timeout. */
 export function handleStand(raft: Raft): void {
-  if (raft.role === 'leader' || !raft.mayStand) return;
-  if (raft.role === 'follower') {
-    const standMs = raft.nowMs + stickyForMs(raft);
-    raft.electionDeadlineMs = Math.min(raft.electionDeadlineMs, standMs);
-  } else if (raft.role === 'preCandidate' && raft.nowMs >= raft.campaignStartMs + raft.options.heartbeatMs) {
-    raft.electionDeadlineMs = raft.nowMs;
-  }
+  // A campaign under way has a deadline of its own; to begin it again would lose the answers on their way.
+  if (raft.role !== 'follower' || !raft.mayStand) return;
+  raft.electionDeadlineMs = Math.min(raft.electionDeadlineMs, raft.nowMs + stickyForMs(raft));
 }
 
 /** Asks each voter once a campaign. A lost question is not repeated: the campaign has a deadline. */

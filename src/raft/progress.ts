@@ -33,10 +33,13 @@ export class Progress {
   matchIndex = 0;
   nextIndex: number;
   readonly inFlight = new Map<number, CallInFlight>();
-  /** The one call whose rejection may move nextIndex back while probing. */
+  /** The newest call that asks where the logs agree; null: nobody asks. */
   probeSeq: number | null = null;
-  /** The last call failed: the peer is probed now and then, with nothing in the message, and holds at most one call. */
+  /** The last call failed: the peer is probed now and then, with nothing in the message, one call at a time. */
   silent = false;
+  silentSinceMs = Number.NEGATIVE_INFINITY;
+  /** It refused a snapshot: only heartbeats until then. */
+  pausedUntilMs = Number.NEGATIVE_INFINITY;
   lastSentMs = Number.NEGATIVE_INFINITY;
   /** When a reply in this term last came; being elected counts as one. */
   lastContactMs: number;
@@ -71,6 +74,12 @@ export class Progress {
     this.probeSeq = null;
     this.chunk = 0;
     this.cursor = null;
+  }
+
+  /** Whether a probe of a silent peer is under way; what was sent before it fell silent is most likely lost. */
+  get probingSilence(): boolean {
+    for (const call of this.inFlight.values()) if (call.sentMs >= this.silentSinceMs) return true;
+    return false;
   }
 
   get oldestCallSentMs(): number {

@@ -109,7 +109,6 @@ export class Raft {
   votes = new Map<PeerId, boolean>();
   /** Voters that were asked in the present campaign. */
   asked = new Map<PeerId, number>();
-  campaignStartMs = Number.NEGATIVE_INFINITY;
 
   // Leader only.
   progress = new Map<PeerId, Progress>();
@@ -134,7 +133,7 @@ export class Raft {
   #spread: number;
 
   constructor(options: RaftOptions, restored: RestoredState, context: Pick<StepContext, 'nowMs' | 'random'>) {
-    invariant(options.heartbeatMs > 0 && options.electionTimeoutMs >= 3 * options.heartbeatMs, 'times fit together');
+    invariant(options.heartbeatMs > 0 && options.electionTimeoutMs > 3 * options.heartbeatMs, 'times fit together');
     this.options = options;
     this.log = new RaftLog(restored);
     this.currentTerm = restored.hardState.currentTerm;
@@ -420,7 +419,6 @@ export class Raft {
     this.leaderId = null;
     this.votes = new Map([[this.id, true]]);
     this.asked.clear();
-    this.campaignStartMs = this.nowMs;
     this.#spread = this.random;
     // Shorter than the election timeout: a split vote should not cost a whole one.
     this.electionDeadlineMs = this.nowMs + this.options.electionTimeoutMs * (0.3 + 0.7 * this.random);

@@ -129,7 +129,9 @@ function handleAccepted(raft: Raft, progress: Progress, message: AppendEntriesRe
 function handleRejected(raft: Raft, progress: Progress, message: AppendEntriesReply, prevLogIndex: number): void {
   // An answer to an older question, overtaken by a newer one, moves nothing back.
   if (progress.state === 'snapshot' || prevLogIndex <= progress.matchIndex) return;
-  if (progress.state === 'probe' && progress.probeSeq !== message.seq) return;
+  // While probing, only an answer to the question that is open now; which call asked it does not matter, since a heartbeat
+  // asks it again before the answer is back when the round trip is long.
+  if (progress.state === 'probe' && prevLogIndex !== probeIndex(raft, progress)) return;
   const agreed = raft.log.findConflict(Math.min(message.conflictIndex, prevLogIndex - 1), message.conflictTerm);
   progress.becomeProbe(agreed + 1);
 }
@@ -139,7 +141,9 @@ export function handleCallFailed(raft: Raft, to: number, seq: number): void {
   const call = progress?.inFlight.get(seq);
   if (raft.role !== 'leader' || progress === undefined || call === undefined) return;
   progress.inFlight.delete(seq);
-  progress.silent = true;
+  // Unless it has answered something that was sent later.
+  progress.silent = progress.lastContactMs <= call.sentMs;
+  if (progress.silent) progress.silentSinceMs = raft.nowMs;
   // Whatever round the lost message carried has to be asked again.
   progress.sentRound = progress.ackedRound;
   if (progress.state === 'replicate') progress.becomeProbe(progress.matchIndex + 1);
@@ -184,8 +188,13 @@ export function sendDueAppends(raft: Raft): void {
   for (const progress of raft.progress.values()) {
     if (progress.state !== 'snapshot' && needsSnapshot(raft, progress)) progress.becomeSnapshot();
     if (progress.state === 'snapshot') sendDueChunk(raft, progress);
-    else while (isAppendDue(raft, progress) && sendAppend(raft, progress));
+    while (isAppendDue(raft, progress) && sendAppend(raft, progress));
   }
+}
+
+/** The entry before the next one, or the log's beginning: what is compacted cannot be asked for. */
+function probeIndex(raft: Raft, progress: Progress): number {
+  return Math.max(progress.nextIndex - 1, raft.log.lastIncludedIndex);
 }
 
 /** Calls that this follower may hold: live ones share what silent ones (one each) leave. */
@@ -196,13 +205,15 @@ function windowOf(raft: Raft): number {
     if (progress.silent) silent += 1;
     else live += 1;
   }
-  return Math.max(1, Math.floor((raft.options.limits.callsInFlight - silent) / Math.max(1, live)));
+  const { callsInFlight, callsPerFollower } = raft.options.limits;
+  return Math.max(1, Math.min(callsPerFollower, Math.floor((callsInFlight - silent) / Math.max(1, live))));
 }
 
 function isAppendDue(raft: Raft, progress: Progress): boolean {
   const beatDueMs = heartbeatDueMs(raft, progress);
   if (beatDueMs !== null && raft.nowMs >= beatDueMs) return true;
-  if (progress.silent) return false;
+  // Beside the chunks of a cut only heartbeats: a slow chunk must not look like a lost leader, here or there.
+  if (progress.silent || progress.state === 'snapshot' || raft.nowMs < progress.pausedUntilMs) return false;
   const wants = progress.nextIndex <= raft.log.lastIndex || progress.sentRound < raft.reads.round;
   if (progress.state === 'probe') return wants && progress.probeSeq === null && progress.inFlight.size < windowOf(raft);
   return wants && progress.inFlight.size < windowOf(raft);
@@ -212,8 +223,8 @@ function isAppendDue(raft: Raft, progress: Progress): boolean {
 export function heartbeatDueMs(raft: Raft, progress: Progress): number | null {
   const { heartbeatMs } = raft.options;
   const calls = progress.inFlight.size;
+  if (progress.silent) return progress.probingSilence ? null : progress.lastSentMs + heartbeatMs;
   if (calls === 0) return progress.lastSentMs + heartbeatMs;
-  if (progress.silent || progress.state === 'snapshot') return null;
   const window = windowOf(raft);
   if (calls < window) return progress.lastSentMs + heartbeatMs;
   // A full window that does not move: one more, in case a message was lost.
@@ -226,12 +237,12 @@ function sendAppend(raft: Raft, progress: Progress): boolean {
   if (!raft.takeCall()) return false;
   const { log } = raft;
   const { messageBytes, messageEntries } = raft.options.limits;
-  // What a silent follower needs is compacted, perhaps: ask at the log's beginning whether it is there at all.
-  const prevLogIndex = Math.max(progress.nextIndex - 1, log.lastIncludedIndex);
+  const prevLogIndex = probeIndex(raft, progress);
   const prevLogTerm = log.term(prevLogIndex);
   invariant(prevLogTerm !== undefined, 'the entry before a message is in the log');
-  const probing = progress.state === 'probe';
-  const empty = progress.silent || prevLogIndex === log.lastIndex || (probing && progress.probeSeq !== null);
+  const { state } = progress;
+  const again = state === 'probe' && progress.probeSeq !== null;
+  const empty = progress.silent || state === 'snapshot' || again || prevLogIndex === log.lastIndex;
   const lastIndex = empty ? prevLogIndex : log.batchEnd(prevLogIndex + 1, log.lastIndex, messageBytes, messageEntries);
   const seq = raft.nextSeq();
   raft.effects.requests.push({
@@ -247,8 +258,8 @@ function sendAppend(raft: Raft, progress: Progress): boolean {
     entries: [],
   });
   noteSent(raft, progress, seq, 'append', prevLogIndex);
-  if (probing) progress.probeSeq = seq;
-  else progress.nextIndex = lastIndex + 1;
+  if (state === 'probe') progress.probeSeq = seq;
+  if (state === 'replicate') progress.nextIndex = lastIndex + 1;
   return true;
 }
 

@@ -13,11 +13,12 @@ import { followLeader, noteSent, takeReply } from './replication.ts';
 
 /** Only of a follower that answers: one that is silent is asked first, with an empty AppendEntries. */
 export function needsSnapshot(raft: Raft, progress: Progress): boolean {
-  return !progress.silent && progress.nextIndex <= raft.log.lastIncludedIndex;
+  if (progress.silent || raft.nowMs < progress.pausedUntilMs) return false;
+  return progress.nextIndex <= raft.log.lastIncludedIndex;
 }
 
 export function sendDueChunk(raft: Raft, progress: Progress): void {
-  if (progress.inFlight.size > 0) return;
+  for (const call of progress.inFlight.values()) if (call.kind === 'snapshot') return;
   if (progress.silent && raft.nowMs < progress.lastSentMs + raft.options.heartbeatMs) return;
   const { cut } = raft;
   if (cut === null) {
@@ -74,7 +75,9 @@ export function maybeEndCut(raft: Raft): void {
     else receivers += 1;
   }
   const keptBytes = raft.log.bytesBetween(cut.lastIncludedIndex + 1, raft.lastApplied);
-  if (receivers === 0 || keptBytes > raft.options.limits.retainedBytes) endCut(raft);
+  // Useless once the log no longer reaches back to it.
+  const cutOff = cut.lastIncludedIndex < raft.log.lastIncludedIndex;
+  if (receivers === 0 || cutOff || keptBytes > raft.options.limits.retainedBytes) endCut(raft);
 }
 
 export function handleInstallSnapshotReply(raft: Raft, message: InstallSnapshotReply): void {
@@ -87,10 +90,9 @@ export function handleInstallSnapshotReply(raft: Raft, message: InstallSnapshotR
     progress.matchIndex = Math.max(progress.matchIndex, cut.lastIncludedIndex);
     progress.becomeProbe(progress.matchIndex + 1);
   } else if (message.outcome === 'refused') {
-    // Begin anew, with a new cut, and not at once.
-    progress.becomeSnapshot();
-    progress.silent = true;
-    endCut(raft);
+    // Again with a new cut, unless others are being sent this one; and not at once: it may be of an older version.
+    progress.becomeProbe(progress.matchIndex + 1);
+    progress.pausedUntilMs = raft.nowMs + raft.options.electionTimeoutMs;
   } else {
     progress.chunk = message.chunk;
     progress.cursor = message.cursor;

@@ -62,8 +62,9 @@ export interface RaftLimits {
   /** Bytes of entries in one AppendEntries (one entry may exceed it). */
   readonly messageBytes: number;
   readonly messageEntries: number;
-  /** Calls to other peers under way at a time, over all of them. */
+  /** Calls to other peers under way at a time, over all of them; and the window of one follower within that. */
   readonly callsInFlight: number;
+  readonly callsPerFollower: number;
   /** Bytes of entries that are not known to be committed. */
   readonly uncommittedBytes: number;
   /** Bytes of entries handed out for `apply` in one go (one entry may exceed it). */
@@ -79,7 +80,8 @@ export interface RaftLimits {
 export const DEFAULT_LIMITS: RaftLimits = {
   messageBytes: 2_000_000,
   messageEntries: 1024,
-  callsInFlight: 6,
+  callsInFlight: 12,
+  callsPerFollower: 3,
   uncommittedBytes: 8_000_000,
   applyBytes: 4_000_000,
   pendingReads: 10_000,

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
 import { encodeBody } from '../../src/peer/protocol.ts';
+import { statusOf } from '../../src/peer/report.ts';
 import type { Sql } from '../../src/peer/sql.ts';
 import type { AppliedEntry } from '../../src/peer/state-machine.ts';
 import { Counters } from '../simulation/counter.ts';
@@ -85,7 +86,7 @@ describe('group commit', () => {
 
 describe('a malformed message is refused without effect', () => {
   const state = (slot: number): unknown => {
-    const { metrics: _, lastContactMs: __, ...status } = group.object(slot).instance!.peer.status();
+    const { metrics: _, lastContactMs: __, ...status } = statusOf(group.object(slot).instance!.peer);
     return [status, group.raft(slot)?.currentTerm, group.raft(slot)?.votedFor];
   };
 

@@ -49,7 +49,7 @@ export class Cluster {
 
   constructor(options: ClusterOptions = {}) {
     const peers = options.peers ?? options.disks?.length ?? 3;
-    this.callTimeoutMs = options.callTimeoutMs ?? ELECTION_TIMEOUT_MS;
+    this.callTimeoutMs = options.callTimeoutMs ?? ELECTION_TIMEOUT_MS / 2;
     for (let id = 1; id <= peers; id += 1) {
       // Different and fixed, so that peer 1 is the first to run out of patience.
       const spread = { random: () => (id - 1) / peers };

@@ -242,7 +242,7 @@ describe('a follower that cannot be reached', () => {
   });
 
   test('does not slow down the others: they share the calls that it leaves', () => {
-    const leader = LoneLeader.synced({ limits: { callsInFlight: 6 } });
+    const leader = LoneLeader.synced({ limits: { callsInFlight: 6, callsPerFollower: 6 } });
     leader.host.propose('a');
     leader.fail(leader.appends(2)[0]!);
     for (let i = 0; i < 9; i += 1) leader.host.propose('x');

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { decodeBody, encodeBody } from '../../src/peer/protocol.ts';
+import { statusOf } from '../../src/peer/report.ts';
 import { SimGroup } from './sim-group.ts';
 
 const members = (count: number) =>
@@ -49,7 +50,7 @@ describe('founding', () => {
   test('messages of another group are refused, and change nothing', async () => {
     group = new SimGroup();
     await group.put('a', '1');
-    const before = group.object(2).instance?.peer.status();
+    const before = statusOf(group.object(2).instance!.peer);
     const vote = {
       type: 'RequestVote',
       term: 99,
@@ -64,7 +65,7 @@ describe('founding', () => {
     await expect(group.until(group.world.request('test', 'default/2.1', 'raft', body))).rejects.toThrow(
       'another group',
     );
-    expect(group.object(2).instance?.peer.status().stateHash).toBe(before?.stateHash);
+    expect(statusOf(group.object(2).instance!.peer).stateHash).toBe(before.stateHash);
     expect(group.raft(2)?.currentTerm).toBe(1);
   });
 

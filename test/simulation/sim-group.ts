@@ -1,6 +1,7 @@
 /** A simulated group for tests that tell a story instead of drawing one: explicit steps, every invariant checked on the way. */
 import { createHash } from 'node:crypto';
 import { createKeyValueStore } from '../../src/kv/key-value-store.ts';
+import { statusOf } from '../../src/peer/report.ts';
 import type { StateMachineFactory } from '../../src/peer/state-machine.ts';
 import type { RaftLimits } from '../../src/raft/types.ts';
 import { DEFAULT_LIMITS } from '../../src/raft/types.ts';
@@ -139,7 +140,10 @@ export class SimGroup {
 
   /** All of these peers are at the same applied index, with the same state. */
   equal(slots: readonly number[]): boolean {
-    const states = slots.map((slot) => this.object(slot).instance?.peer.status());
+    const states = slots.map((slot) => {
+      const { instance } = this.object(slot);
+      return instance === null ? undefined : statusOf(instance.peer);
+    });
     const [first] = states;
     return states.every(
       (state) => state !== undefined && state.lastApplied === first?.lastApplied && state.stateHash === first.stateHash,

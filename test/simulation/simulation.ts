@@ -6,6 +6,7 @@
 import { createKeyValueStore } from '../../src/kv/key-value-store.ts';
 import type { PeerSettings } from '../../src/peer/peer.ts';
 import { objectName } from '../../src/peer/protocol.ts';
+import { statusOf } from '../../src/peer/report.ts';
 import { DEFAULT_LIMITS } from '../../src/raft/types.ts';
 import type { Operation } from '../linearizability/history.ts';
 import { type Listing, SimClient, SimRouter } from './clients.ts';
@@ -148,7 +149,7 @@ class Run {
 
   async #demandAgreement(): Promise<void> {
     const equal = (): boolean => {
-      const states = this.#objects().map((object) => object.instance?.peer.status());
+      const states = this.#objects().map(({ instance }) => (instance === null ? undefined : statusOf(instance.peer)));
       const [first] = states;
       return (
         first !== undefined &&
