@@ -40,6 +40,11 @@ export interface PeerSettings {
 
 /** Answers of queries that one turn may produce; the rest is refused as overloaded, so memory stays bounded. */
 const ANSWER_BYTES_PER_TURN = 16 * 1024 * 1024;
+/**
+ * Entries under way at a time: one that is being committed and one that is being written. What comes meanwhile waits, and
+ * shares the next one: many small entries would cost a flush each on every peer.
+ */
+const UNCOMMITTED_ENTRIES = 2;
 const SNAPSHOT_PAGE_BYTES = 1_000_000;
 
 export class PeerGone extends Error {
@@ -137,6 +142,11 @@ export class Peer {
   onAlarm(): void {
     this.beginEvent(0);
     this.alarm.fire();
+    this.lookAtClock();
+  }
+
+  /** For events that bring no input: an instance that was restored may have something to do, and no alarm for it. */
+  lookAtClock(): void {
     if (this.raft !== null) this.turn(() => this.step({ type: 'tick' }));
   }
 
@@ -370,11 +380,15 @@ export class Peer {
   // ---- proposals and reads
 
   #proposeWaiting(): void {
-    while (this.raft?.role === 'leader' && !this.#flushing) {
+    while (this.raft?.role === 'leader' && !this.#flushing && this.#uncommitted < UNCOMMITTED_ENTRIES) {
       const batch = this.proposals.nextBatch();
       if (batch === null) return;
       if (!this.#propose(batch)) return;
     }
+  }
+
+  get #uncommitted(): number {
+    return this.raft === null ? 0 : this.raft.log.lastIndex - this.raft.commitIndex;
   }
 
   /** False: too much is uncommitted; the batch stays queued (the queue is bounded). */

@@ -133,6 +133,7 @@ async function handleRouterRoute(
       peer.stand();
       return reply(peer, {});
     case 'status':
+      peer.lookAtClock();
       return reply(peer, { status: statusOf(peer) });
     case 'found':
       return reply(peer, { complete: await found(peer, parse(foundSchema, body).members) });

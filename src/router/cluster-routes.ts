@@ -108,9 +108,11 @@ function isUnfounded({ existence }: Survey): boolean {
 export function isHealthy({ existence, reports }: Survey): boolean {
   const peers = founded(reports);
   if (existence !== 'founded' || peers.length <= reports.length / 2) return false;
+  // Alone, a peer that answers leads as soon as it is asked for anything.
+  if (reports.length === 1) return true;
   const leader = leaderOf(reports);
   const led = peers.find(({ member }) => member.id === leader);
   if (led === undefined || led.status.role !== 'leader') return false;
   const silenceMs = led.status.lastContactMs ?? Number.POSITIVE_INFINITY;
-  return led.status.quiesced || reports.length === 1 || silenceMs <= QUORUM_SILENCE_MS;
+  return led.status.quiesced || silenceMs <= QUORUM_SILENCE_MS;
 }
