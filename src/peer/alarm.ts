@@ -35,7 +35,9 @@ export class Alarm {
       this.#moving = false;
       if (this.#mustMove()) this.#move();
     };
-    this.#platform.sync().then(move, () => {});
+    this.#platform.sync().then(move, () => {
+      this.#moving = false;
+    });
   }
 
   /** The handler begins: the alarm is gone, and may be set again without a price. */

@@ -8,8 +8,11 @@ import { Faults } from './faults.ts';
 import type { Platform } from './platform.ts';
 import { objectName } from './protocol.ts';
 
-/** Calls that one incoming event may lead to; the free plan allows 50. */
-const CALLS_PER_EVENT = 32;
+/**
+ * Calls that one incoming event may lead to. The free plan allows 50, and the platform begins to count when a request starts, before
+ * its body is read: the rest of the event before may fall into it.
+ */
+const CALLS_PER_EVENT = 24;
 /** From this depth on nothing is called: the alarm, which has depth 0, goes on. The platform's limit is about 16. */
 const MAX_DEPTH = 4;
 

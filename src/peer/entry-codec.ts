@@ -1,6 +1,6 @@
 /**
  * An entry as it lies in a log row, and as it travels: [format, applyVersion, elapsedMs, kind, body]. Index and term stand
- * beside it. A leader sends rows as they are, and a follower writes them as they came: nothing is encoded twice.
+ * beside it. A leader sends rows as they are. Equal entries have equal bytes.
  */
 import { decode, encode } from '@msgpack/msgpack';
 import { z } from 'zod';

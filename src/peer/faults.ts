@@ -43,7 +43,8 @@ export class Faults {
   }
 
   get active(): boolean {
-    return this.#state !== NONE;
+    const { isolated, cutFrom, dropRate, maxDelayMs } = this.#state;
+    return isolated || cutFrom !== null || dropRate > 0 || maxDelayMs > 0;
   }
 
   /** A call to another peer: the request may be lost on the way, or its reply. */

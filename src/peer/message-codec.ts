@@ -11,10 +11,15 @@ import { decodeBody, encodeBody } from './protocol.ts';
 const MESSAGE_VERSION = 1;
 const MAX_MESSAGES = 16;
 const MAX_ENTRIES = 4096;
+const MAX_ENTRY_BYTES = 1_950_000;
+const MAX_CURSOR_BYTES = 4096;
 
 const index = z.int().nonnegative();
 const id = z.int().positive();
 const bytes = z.instanceof(Uint8Array);
+const cursor = bytes.refine(({ byteLength }) => byteLength <= MAX_CURSOR_BYTES);
+/** A row holds 2 MB. */
+const entryData = bytes.refine(({ byteLength }) => byteLength <= MAX_ENTRY_BYTES);
 const address = { term: index, from: id, to: id, seq: index };
 
 const requestSchema = z.discriminatedUnion('type', [
@@ -32,7 +37,7 @@ const requestSchema = z.discriminatedUnion('type', [
     prevLogTerm: index,
     lastIndex: index,
     leaderCommit: index,
-    entries: z.array(z.tuple([id, bytes])).max(MAX_ENTRIES),
+    entries: z.array(z.tuple([id, entryData])).max(MAX_ENTRIES),
   }),
   z.object({
     type: z.literal('InstallSnapshot'),
@@ -42,8 +47,8 @@ const requestSchema = z.discriminatedUnion('type', [
     lastIncludedTerm: id,
     configuration: configurationSchema,
     chunk: index,
-    cursor: bytes.nullable(),
-    page: z.object({ applyVersion: id, data: bytes, next: bytes.nullable(), header: z.unknown() }),
+    cursor: cursor.nullable(),
+    page: z.object({ applyVersion: id, data: bytes, next: cursor.nullable(), header: z.unknown() }),
   }),
 ]);
 
@@ -70,7 +75,7 @@ const replySchema = z.discriminatedUnion('type', [
     cutId: z.string().max(64),
     outcome: z.enum(['staged', 'installed', 'refused']),
     chunk: index,
-    cursor: bytes.nullable(),
+    cursor: cursor.nullable(),
   }),
 ]);
 
@@ -123,6 +128,7 @@ export function decodeEnvelope(body: Uint8Array): Envelope | null {
   const messages: Request[] = [];
   for (const message of parsed.messages) {
     if (message.from !== parsed.from) return null;
+    if (message.type === 'InstallSnapshot' && message.lastIncludedTerm > message.term) return null;
     if (message.type !== 'AppendEntries') {
       messages.push(message);
       continue;

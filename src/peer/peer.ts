@@ -28,6 +28,7 @@ import { decodeAnswer, encodeEnvelope, type OutgoingRequest } from './message-co
 import { MonotonicClock, type Platform } from './platform.ts';
 import { Proposals } from './proposals.ts';
 import type { ClientReply, ClientRequest } from './protocol.ts';
+import { type AnswerBatch, Queries, type WaitingQuery } from './queries.ts';
 import { contactAgeMs } from './report.ts';
 import type { StateMachine } from './state-machine.ts';
 import { type Identity, PeerStorage } from './storage.ts';
@@ -38,8 +39,6 @@ export interface PeerSettings {
   readonly limits?: Partial<RaftLimits>;
 }
 
-/** Answers of queries that one turn may produce; the rest is refused as overloaded, so memory stays bounded. */
-const ANSWER_BYTES_PER_TURN = 16 * 1024 * 1024;
 /**
  * Entries under way at a time: one that is being committed and one that is being written. What comes meanwhile waits, and
  * shares the next one: many small entries would cost a flush each on every peer.
@@ -62,17 +61,16 @@ export class Peer {
   readonly alarm: Alarm;
   readonly calls: Calls;
   readonly group: string;
-  /** Made by this instance: see founding.ts. */
-  readonly nonce: string;
+  /** Made by this instance, in memory: see founding.ts. */
+  nonce: string;
   readonly stateMachine: StateMachine;
   readonly storage: PeerStorage;
-  readonly counters = { turns: 0, flushes: 0, entries: 0, commands: 0, reads: 0, messagesReceived: 0, elections: 0 };
+  readonly counters = { turns: 0, flushes: 0, entries: 0, commands: 0, messagesReceived: 0, elections: 0 };
   identity: Identity | null = null;
   raft: Raft | null = null;
   readonly #settings: PeerSettings;
   readonly proposals: Proposals;
-  #reads = new Map<number, { query: unknown; answer: (reply: ClientReply) => void }>();
-  #nextReadId = 1;
+  readonly queries: Queries;
   #dead = false;
 
   // Of the turn under way.
@@ -83,7 +81,10 @@ export class Peer {
   #mayCall = true;
   /** What this peer wrote for itself: it counts when it is on disk. */
   #own: { term: number; index: number } | null = null;
-  #answerBytes = 0;
+  /** One time for the whole turn: a step must not see another clock than the one before it. */
+  #nowMs = 0;
+  /** Commands of the proposal that is being stepped. */
+  #proposing = 0;
   #appliedThisTurn = false;
   /** An entry of this leader is on its way to the disk. */
   #flushing = false;
@@ -100,6 +101,7 @@ export class Peer {
     this.calls = new Calls(platform, settings.electionTimeoutMs / 2);
     this.storage = new PeerStorage(platform.sql);
     this.proposals = new Proposals(stateMachine);
+    this.queries = new Queries(stateMachine);
     this.group = platform.objectName.slice(0, platform.objectName.lastIndexOf('/'));
     this.nonce = platform.randomId();
     if (this.storage.hasTables()) this.#restore();
@@ -121,8 +123,9 @@ export class Peer {
     for (let index = lastApplied + 1; index <= log.lastIndex; index += 1) {
       const [stored] = this.storage.entries(index, index);
       if (stored === undefined || this.#understands(stored.entry)) continue;
-      // It could not apply what it would be elected to commit.
-      return this.#stop('entry');
+      // It could not apply what it would be elected to commit. No step here: a constructor writes nothing.
+      this.raft.stopped = true;
+      return this.#logStopped('entry');
     }
   }
 
@@ -168,9 +171,10 @@ export class Peer {
   /** Replies in the order of the requests; resolves when all of them have theirs. */
   async submit(requests: readonly ClientRequest[]): Promise<ClientReply[]> {
     const replies = requests.map(() => Promise.withResolvers<ClientReply>());
+    const batch: AnswerBatch = { answerBytes: 0 };
     this.turn(() => {
       requests.forEach((request, i) => {
-        this.#handleClient(request, (reply) => replies[i]?.resolve(reply));
+        this.#handleClient(request, batch, (reply) => replies[i]?.resolve(reply));
       });
       // A client is an event like any other: an election may be overdue.
       this.step({ type: 'tick' });
@@ -178,7 +182,7 @@ export class Peer {
     return Promise.all(replies.map(({ promise }) => promise));
   }
 
-  #handleClient(request: ClientRequest, answer: (reply: ClientReply) => void): void {
+  #handleClient(request: ClientRequest, batch: AnswerBatch, answer: (reply: ClientReply) => void): void {
     if (this.raft === null) return answer({ type: 'not_leader' });
     if (request.type === 'submit') {
       if (!this.stateMachine.accepts(request.command)) return answer({ type: 'refused' });
@@ -186,11 +190,9 @@ export class Peer {
       return this.proposals.enqueue(request.command, answer);
     }
     if (!this.stateMachine.acceptsQuery(request.query)) return answer({ type: 'refused' });
-    if (request.consistency === 'stale') return this.#answerQuery(request.query, answer);
-    const id = this.#nextReadId;
-    this.#nextReadId += 1;
-    this.#reads.set(id, { query: request.query, answer });
-    this.step({ type: 'read', id });
+    const waiting = { query: request.query, batch, answer };
+    if (request.consistency === 'stale') return this.#answer(waiting);
+    this.step({ type: 'read', id: this.queries.wait(waiting) });
   }
 
   /** Stand for election as soon as the rules allow. */
@@ -218,6 +220,11 @@ export class Peer {
     await this.platform.sync();
   }
 
+  /** What was asked of this object so far founds nothing any more. */
+  renewNonce(): void {
+    this.nonce = this.platform.randomId();
+  }
+
   /** Refuses every further event; for a deletion that is under way. */
   close(): void {
     this.#dead = true;
@@ -233,7 +240,9 @@ export class Peer {
     this.#wrote = false;
     this.#mayCall = true;
     this.#own = null;
-    this.#answerBytes = 0;
+    this.#nowMs = this.clock.now();
+    this.#proposing = 0;
+    this.queries.beginTurn();
     this.#appliedThisTurn = false;
     try {
       run();
@@ -261,12 +270,15 @@ export class Peer {
     if (raft === null) return;
     const before = { role: raft.role, term: raft.currentTerm };
     const effects = raft.step(input, {
-      nowMs: this.clock.now(),
+      nowMs: this.#nowMs,
       random: this.platform.random(),
       callBudget: this.#mayCall ? Math.max(0, this.calls.budget - this.#outbox.length) : 0,
     });
     this.#write(effects);
     if (raft.currentTerm > before.term && raft.votedFor === raft.id) this.counters.elections += 1;
+    // Before leadership may be seen to be lost, in this very step perhaps: what is in the log is not "nothing was done".
+    const { proposal } = effects;
+    if (proposal?.outcome === 'appended') this.proposals.appended(proposal.index, proposal.term, this.#proposing);
     if (before.role === 'leader' && (raft.role !== 'leader' || raft.currentTerm !== before.term)) {
       this.#flushing = false;
       this.proposals.abandon();
@@ -320,8 +332,12 @@ export class Peer {
 
   /** What is not understood is never applied: this peer waits, voting and appending, for a newer version of its code. */
   #stop(what: string): void {
-    this.platform.log({ level: 'error', event: 'peer_stopped', object: this.platform.objectName, what });
+    this.#logStopped(what);
     this.step({ type: 'stop' });
+  }
+
+  #logStopped(what: string): void {
+    this.platform.log({ level: 'error', event: 'peer_stopped', object: this.platform.objectName, what });
   }
 
   // ---- apply
@@ -395,13 +411,12 @@ export class Peer {
   #propose(batch: { data: Uint8Array; count: number }): boolean {
     const { raft } = this;
     invariant(raft !== null && raft.role === 'leader', 'only a leader proposes');
-    const index = raft.log.lastIndex + 1;
-    const term = raft.currentTerm;
+    const { lastIndex } = raft.log;
+    this.#proposing = batch.count;
     this.step({ type: 'propose', data: batch.data });
-    if (raft.log.lastIndex < index || raft.currentTerm !== term) return false;
-    this.#flushing = true;
-    this.proposals.appended(index, term, batch.count);
-    return true;
+    const appended = raft.log.lastIndex > lastIndex;
+    if (appended && raft.role === 'leader') this.#flushing = true;
+    return appended;
   }
 
   #awaitDurable({ term, index }: { term: number; index: number }): void {
@@ -418,19 +433,13 @@ export class Peer {
   }
 
   #finishRead(id: number, outcome: 'ready' | 'not_leader' | 'overloaded'): void {
-    const read = this.#reads.get(id);
-    if (read === undefined) return;
-    this.#reads.delete(id);
-    if (outcome === 'ready') this.#answerQuery(read.query, read.answer);
-    else read.answer({ type: outcome });
+    const waiting = this.queries.take(id);
+    if (outcome === 'ready') this.#answer(waiting);
+    else waiting?.answer({ type: outcome });
   }
 
-  #answerQuery(query: unknown, answer: (reply: ClientReply) => void): void {
-    if (this.#answerBytes > ANSWER_BYTES_PER_TURN) return answer({ type: 'overloaded' });
-    this.counters.reads += 1;
-    const result = this.stateMachine.query(query);
-    this.#answerBytes += approximateBytes(result);
-    answer({ type: 'result', result, ageMs: contactAgeMs(this) });
+  #answer(waiting: WaitingQuery | null): void {
+    if (waiting !== null) this.queries.answer(waiting, contactAgeMs(this));
   }
 
   // ---- calls
@@ -487,13 +496,4 @@ export class Peer {
       // `turn` has ended the instance, and has said why.
     }
   }
-}
-
-function approximateBytes(result: unknown): number {
-  if (result instanceof Uint8Array) return result.byteLength;
-  if (typeof result === 'string') return result.length;
-  if (typeof result !== 'object' || result === null) return 8;
-  let bytes = 8;
-  for (const value of Object.values(result)) bytes += approximateBytes(value);
-  return bytes;
 }

@@ -34,6 +34,7 @@ export class Proposals {
 
   enqueue(command: unknown, answer: (reply: ClientReply) => void): void {
     const bytes = this.#stateMachine.commandBytes(command);
+    if (bytes > ENTRY_BYTES) return answer({ type: 'refused' });
     if (this.#queue.length >= QUEUE_COMMANDS || this.#queueBytes + bytes > QUEUE_BYTES)
       return answer({ type: 'overloaded' });
     this.#queue.push({ command, bytes, answer });

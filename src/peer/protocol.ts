@@ -15,6 +15,8 @@ export function objectName(group: string, member: Pick<Member, 'slot' | 'incarna
 /** Comes with every reply. `groupId` null: the object is unfounded, and the rest is empty. */
 export interface PeerView {
   readonly groupId: string | null;
+  /** Made by this instance, in memory: a request to found quotes it. */
+  readonly nonce: string;
   /** The peer has the groupId, but the group's founding is not complete as far as this peer knows. */
   readonly founding: boolean;
   readonly id: PeerId | null;
@@ -75,7 +77,7 @@ export interface RouterRoutes {
   status: { request: object; reply: { status: PeerStatus } };
   /** Only to slot 1: found a group of these members, or go on with a founding that is under way (of the members stored
    * then). Replies when it is complete, or with `complete: false` when another peer could not be reached or refused. */
-  found: { request: { members: Member[] }; reply: { complete: boolean } };
+  found: { request: { members: Member[]; nonce: string }; reply: { complete: boolean } };
   /** Deletes everything if the object holds this groupId; an object without one is fine too. */
   delete: { request: { groupId: string }; reply: { deleted: boolean } };
   chaos: { request: { fault: Fault }; reply: object };

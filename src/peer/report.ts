@@ -12,12 +12,13 @@ export function contactAgeMs({ raft, clock }: Peer): number | null {
   return Number.isFinite(contactMs) ? Math.max(0, Math.round(clock.now() - contactMs)) : null;
 }
 
-export function viewOf({ raft, identity }: Peer): PeerView {
+export function viewOf({ raft, identity, nonce }: Peer): PeerView {
   if (raft === null || identity === null) {
-    return { groupId: null, founding: false, id: null, term: 0, leader: null, members: [] };
+    return { groupId: null, nonce, founding: false, id: null, term: 0, leader: null, members: [] };
   }
   return {
     groupId: identity.groupId,
+    nonce,
     founding: raft.configuration === null,
     id: identity.id,
     term: raft.currentTerm,
@@ -44,14 +45,14 @@ export function statusOf(peer: Peer): PeerStatus {
   };
 }
 
-function metricsOf({ counters, calls, alarm, proposals, stateMachine }: Peer): Record<string, number> {
-  const { turns, flushes, entries, commands, reads, messagesReceived, elections } = counters;
+function metricsOf({ counters, calls, alarm, proposals, queries, stateMachine }: Peer): Record<string, number> {
+  const { turns, flushes, entries, commands, messagesReceived, elections } = counters;
   return {
     turns_total: turns,
     flushes_total: flushes,
     proposed_entries_total: entries,
     applied_commands_total: commands,
-    answered_reads_total: reads,
+    answered_reads_total: queries.answered,
     peer_messages_received_total: messagesReceived,
     peer_calls_total: calls.made,
     peer_calls_failed_total: calls.failed,

@@ -35,7 +35,7 @@ const clientSchema = z.object({
     )
     .max(MAX_REQUESTS),
 });
-const foundSchema = z.object({ members: z.array(memberSchema).min(1).max(7) });
+const foundSchema = z.object({ members: z.array(memberSchema).min(1).max(7), nonce: z.string().max(64) });
 const deleteSchema = z.object({ groupId: z.string().min(1).max(64) });
 const milliseconds = z.number().nonnegative().max(3_600_000);
 const chaosSchema = z.object({
@@ -136,7 +136,7 @@ async function handleRouterRoute(
       peer.lookAtClock();
       return reply(peer, { status: statusOf(peer) });
     case 'found':
-      return reply(peer, { complete: await found(peer, parse(foundSchema, body).members) });
+      return reply(peer, { complete: await found(peer, parse(foundSchema, body)) });
     case 'delete':
       return reply(peer, { deleted: await deleteAll(peer, parse(deleteSchema, body).groupId) });
     case 'chaos':
@@ -152,14 +152,18 @@ function reply(peer: Peer, rest: Record<string, unknown>): Uint8Array {
   return encodeBody({ view: viewOf(peer), ...rest });
 }
 
-async function found(peer: Peer, members: z.infer<typeof memberSchema>[]): Promise<boolean> {
+async function found(peer: Peer, { members, nonce }: z.infer<typeof foundSchema>): Promise<boolean> {
   const [first] = members;
   const inOrder = members.every(({ id, slot, incarnation }, i) => id === i + 1 && slot === id && incarnation === 1);
   if (first === undefined || !inOrder || members.length % 2 === 0)
     throw new RouteError(400, 'not the members of a new group');
   if (peer.platform.objectName !== objectName(peer.group, first)) throw new RouteError(409, 'slot 1 founds a group');
   if (peer.raft !== null && peer.raft.log.lastIndex > 0) return true;
-  if (peer.identity === null) peer.join({ groupId: peer.platform.randomId(), id: first.id }, members);
+  if (peer.identity === null) {
+    // A duplicate that comes late, after a deletion perhaps, founds nothing.
+    if (nonce !== peer.nonce) return false;
+    peer.join({ groupId: peer.platform.randomId(), id: first.id }, members);
+  }
   // What was stored counts, not what this request says: another one may have come first, with other members.
   const stored = peer.storage.foundingMembers();
   if (stored === null || peer.identity === null) return false;
@@ -167,18 +171,31 @@ async function found(peer: Peer, members: z.infer<typeof memberSchema>[]): Promi
   const spread = await spreadGroupId(peer.identity.groupId, stored.slice(1), {
     from: first.id,
     call: (member, route, body) =>
-      peer.calls.budget > 0 ? peer.calls.call(peer.group, member, route, body(peer.calls.depth)) : null,
+      mayGive(peer) ? peer.calls.call(peer.group, member, route, body(peer.calls.depth)) : null,
   });
   if (spread) await peer.found(stored);
   return spread;
 }
 
+/** Once entry 1 is written, nobody is given the groupId any more: a member that lost everything since must stay out. */
+function mayGive(peer: Peer): boolean {
+  return peer.calls.budget > 0 && peer.raft?.log.lastIndex === 0;
+}
+
 async function deleteAll(peer: Peer, groupId: string): Promise<boolean> {
-  if (peer.identity === null) return true;
+  if (peer.identity === null) {
+    // A founding that broke off may still have a request on its way here.
+    peer.renewNonce();
+    return true;
+  }
   if (peer.identity.groupId !== groupId) return false;
   peer.close();
-  await peer.platform.deleteAll();
-  peer.platform.setTimer(0, () => peer.platform.abort('deleted'));
+  try {
+    await peer.platform.deleteAll();
+  } finally {
+    // Whether it is gone or not, this instance must be.
+    peer.platform.setTimer(0, () => peer.platform.abort('deleted'));
+  }
   return true;
 }
 

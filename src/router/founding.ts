@@ -2,7 +2,7 @@
 import { type Member, objectName } from '../peer/protocol.ts';
 import type { Budget } from './budget.ts';
 import { type Failed, failed } from './outcome.ts';
-import { callPeer } from './peer-call.ts';
+import { callPeer, QUICK_CALL_MS } from './peer-call.ts';
 import { lookUp, type PeerReport, type RouterContext, survey } from './survey.ts';
 
 /** The one group that its first request founds. */
@@ -47,7 +47,10 @@ export async function makeReady(
 async function found(context: RouterContext, group: string, budget: Budget): Promise<boolean> {
   const [first] = context.firstMembers;
   if (first === undefined || budget.spent) return false;
-  const request = { members: [...context.firstMembers] };
+  // Founding quotes what the present instance says: a duplicate that comes late founds nothing.
+  const asked = await callPeer(context.platform, group, first, 'status', {}, budget.takeCall(QUICK_CALL_MS));
+  if (asked === null || budget.spent) return false;
+  const request = { members: [...context.firstMembers], nonce: asked.view.nonce };
   const reply = await callPeer(context.platform, group, first, 'found', request, budget.takeCall(FOUND_CALL_MS));
   if (reply?.complete !== true) return false;
   const memory = context.directory.of(group);
@@ -114,6 +117,7 @@ export async function deleteGroup(
       if (report.reply === null || (groupId !== null && groupId === condemned.get(name))) left.push(report);
     }
     if (left.length === 0) {
+      await forgetFounding(context, group, [...targets.values()], [...condemned.values()], budget);
       context.directory.of(group).forget();
       return { ok: true, deleted: condemned.size > 0 };
     }
@@ -121,6 +125,23 @@ export async function deleteGroup(
     await budget.pause();
   }
   return failed('peer_unreachable');
+}
+
+/**
+ * A founding that broke off may still have requests on their way to objects that it never reached: told once more, they
+ * take no groupId of it.
+ */
+async function forgetFounding(
+  { platform }: RouterContext,
+  group: string,
+  targets: readonly Member[],
+  [groupId]: readonly string[],
+  budget: Budget,
+): Promise<void> {
+  if (groupId === undefined) return;
+  const tell = (member: Member) =>
+    callPeer(platform, group, member, 'delete', { groupId }, budget.takeCall(QUICK_CALL_MS));
+  await Promise.all(targets.map(tell));
 }
 
 async function deleteInOrder(

@@ -14,6 +14,7 @@ const member = z.object({ id, slot: id, incarnation: id, locationHint: z.string(
 
 const view = z.object({
   groupId: z.string().min(1).max(64).nullable(),
+  nonce: z.string().max(64),
   founding: z.boolean(),
   id: id.nullable(),
   term: count,

@@ -28,7 +28,8 @@ class CounterGroup {
 
   async found(): Promise<void> {
     await eventually('the founding is complete', async () => {
-      const { complete } = await this.call(1, 'found', { members: this.members });
+      const { view } = await this.call(1, 'status', {});
+      const { complete } = await this.call(1, 'found', { members: this.members, nonce: view.nonce });
       return complete ? true : null;
     });
   }

@@ -15,7 +15,8 @@ export async function post(group: SimGroup, slot: number, route: string, body: u
 }
 
 export async function found(group: SimGroup): Promise<string> {
-  const { view } = (await post(group, 1, 'found', { members: MEMBERS })) as { view: PeerView };
+  const { view: before } = (await post(group, 1, 'status', {})) as { view: PeerView };
+  const { view } = (await post(group, 1, 'found', { members: MEMBERS, nonce: before.nonce })) as { view: PeerView };
   await group.pass(5000, () => group.raft(1)?.lastApplied === 1 && group.equal([1, 2, 3]));
   return view.groupId ?? '';
 }

@@ -39,7 +39,15 @@ export interface Call {
 /** What becomes of a call. `late`: it is executed, and its reply never arrives. */
 export type Fate = 'pass' | 'reject' | 'hang' | 'late' | { readonly replies: ClientReply[] };
 
-const EMPTY_VIEW: PeerView = { groupId: null, founding: false, id: null, term: 0, leader: null, members: [] };
+const EMPTY_VIEW: PeerView = {
+  groupId: null,
+  nonce: 'nonce',
+  founding: false,
+  id: null,
+  term: 0,
+  leader: null,
+  members: [],
+};
 
 export function members(...hints: string[]): Member[] {
   return hints.map((locationHint, i) => ({ id: i + 1, slot: i + 1, incarnation: 1, locationHint }));
@@ -97,8 +105,9 @@ export class FakePeers {
     if (group === undefined) return EMPTY_VIEW;
     const { groupId, founding, term, leader } = group;
     const first = object.endsWith('/1.1');
-    if (founding) return { groupId, founding, id: first ? 1 : null, term: 0, leader: null, members: [] };
-    return { groupId, founding, id: this.#id(object, group), term, leader, members: group.members };
+    if (founding)
+      return { groupId, nonce: 'nonce', founding, id: first ? 1 : null, term: 0, leader: null, members: [] };
+    return { groupId, nonce: 'nonce', founding, id: this.#id(object, group), term, leader, members: group.members };
   }
 
   #id(object: string, group: FakeGroup): PeerId | null {

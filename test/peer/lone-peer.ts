@@ -1,0 +1,90 @@
+/** One peer on a platform whose every answer the test gives itself. */
+import { Peer } from '../../src/peer/peer.ts';
+import type { Platform } from '../../src/peer/platform.ts';
+import { decodeBody, encodeBody } from '../../src/peer/protocol.ts';
+import { handleRoute } from '../../src/peer/routes.ts';
+import type { Sql } from '../../src/peer/sql.ts';
+import type { StateMachine } from '../../src/peer/state-machine.ts';
+import type { RaftLimits } from '../../src/raft/types.ts';
+import { DEFAULT_LIMITS } from '../../src/raft/types.ts';
+import { NodeSql } from '../simulation/node-sql.ts';
+
+export const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+export interface Call {
+  readonly to: string;
+  readonly route: string;
+  readonly body: Record<string, unknown>;
+  readonly answer: (body: unknown) => void;
+  readonly fail: () => void;
+}
+
+export class LonePeer {
+  readonly sql: NodeSql;
+  readonly calls: Call[] = [];
+  readonly events: Record<string, unknown>[] = [];
+  nowMs = 1_700_000_000_000;
+  aborted: string | null = null;
+  alarmMs: number | null = null;
+  deleteFails = false;
+  deleted = false;
+  peer: Peer;
+
+  constructor(
+    createStateMachine: (sql: Sql) => StateMachine,
+    { sql = new NodeSql(), limits = {} as Partial<RaftLimits>, name = 'default/1.1' } = {},
+  ) {
+    this.sql = sql;
+    const platform: Platform = {
+      sql,
+      objectName: name,
+      now: () => this.nowMs,
+      random: () => 0.5,
+      randomId: () => Array.from({ length: 32 }, () => Math.floor(Math.random() * 16).toString(16)).join(''),
+      sync: () => new Promise((resolve) => setImmediate(resolve)),
+      setTimer: (_delayMs, run) => {
+        const timer = setTimeout(run, 0);
+        return () => clearTimeout(timer);
+      },
+      setAlarm: (atMs) => {
+        this.alarmMs = atMs;
+      },
+      call: (to, _hint, route, body) =>
+        new Promise((resolve, reject) => {
+          const sent = decodeBody(body) as Record<string, unknown>;
+          this.calls.push({
+            to,
+            route,
+            body: sent,
+            answer: (reply) => resolve(encodeBody(reply)),
+            fail: () => reject(new Error('lost')),
+          });
+        }),
+      abort: (reason) => {
+        this.aborted ??= reason;
+      },
+      deleteAll: async () => {
+        this.alarmMs = null;
+        await settled();
+        if (this.deleteFails) throw new Error('storage: not now');
+        this.deleted = true;
+      },
+      log: (event) => this.events.push(event),
+    };
+    this.peer = new Peer(platform, createStateMachine(sql), {
+      heartbeatMs: 100,
+      electionTimeoutMs: 500,
+      limits: { ...DEFAULT_LIMITS, ...limits },
+    });
+  }
+
+  async post(route: string, body: unknown): Promise<Record<string, unknown>> {
+    return decodeBody(await handleRoute(this.peer, route, encodeBody(body), { chaos: true })) as Record<
+      string,
+      unknown
+    >;
+  }
+}
+
+export const membersOf = (count: number) =>
+  Array.from({ length: count }, (_, i) => ({ id: i + 1, slot: i + 1, incarnation: 1, locationHint: 'weur' }));
