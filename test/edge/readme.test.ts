@@ -3,7 +3,7 @@
  * they stand there (but for the port).
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -63,6 +63,21 @@ describe('npm start', () => {
   test('prints its URL and three curl lines', () => {
     expect(greeting).toContain(`http://localhost:${port}`);
     expect(greeting.match(/^ {2}curl /gm)).toHaveLength(3);
+  });
+});
+
+describe('settings that make no sense', () => {
+  test.each([
+    ['PEERS = "weur,enam"', /PEERS must be 1, 3, 5 or 7 location hints/],
+    ['PEERS = "weur,enam,moon"', /PEERS must be .* not "weur,enam,moon"/],
+    ['PEERS = "weur"\nELECTION_TIMEOUT_MS = "100"', /ELECTION_TIMEOUT_MS must be/],
+  ])('%j is refused before anything starts', (variables, message) => {
+    const folder = mkdtempSync(join(tmpdir(), 'edgeraft-settings-'));
+    writeFileSync(join(folder, 'wrangler.toml'), `name = "x"\nmain = "x.ts"\n[vars]\n${variables}\n`);
+    const { status, stderr } = spawnSync('node', [join(root, 'src/cli/start.ts')], { cwd: folder, encoding: 'utf8' });
+    rmSync(folder, { recursive: true, force: true });
+    expect(stderr).toMatch(message);
+    expect(status).toBe(1);
   });
 });
 
