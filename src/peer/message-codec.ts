@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import type { AppendEntries, Reply, Request } from '../raft/messages.ts';
 import type { Entry } from '../raft/types.ts';
-import { configurationSchema, decodeEntry, encodeEntry } from './entry-codec.ts';
+import { configurationSchema, decodeEntry } from './entry-codec.ts';
 import { decodeBody, encodeBody } from './protocol.ts';
 
 const MESSAGE_VERSION = 1;
@@ -102,7 +102,7 @@ export interface Envelope {
   readonly messages: readonly Request[];
 }
 
-/** Log rows ready to be sent: what `attachEntries` hands over, so that nothing is encoded again. */
+/** A log row ready to be sent: with its bytes as they are stored, so that nothing is encoded again. */
 export interface StoredEntry {
   readonly entry: Entry;
   readonly data: Uint8Array;
@@ -173,5 +173,3 @@ function parse<T>(schema: z.ZodType<T>, body: Uint8Array): T | null {
     return null;
   }
 }
-
-export { encodeEntry };

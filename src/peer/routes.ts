@@ -4,10 +4,9 @@
  */
 import { z } from 'zod';
 import { memberSchema } from './entry-codec.ts';
-import { MessageLost } from './faults.ts';
 import { type AskReply, askSchema, type StoreReply, spreadGroupId, storeSchema } from './founding.ts';
 import { decodeEnvelope, encodeAnswer } from './message-codec.ts';
-import { type Peer, PeerGone } from './peer.ts';
+import type { Peer } from './peer.ts';
 import { decodeBody, encodeBody, type Fault, objectName } from './protocol.ts';
 import { statusOf, viewOf } from './report.ts';
 
@@ -207,5 +206,3 @@ function inject(peer: Peer, fault: Fault): void {
   if (fault.action === 'delay' && fault.minMs > fault.maxMs) throw new RouteError(400, 'minMs is more than maxMs');
   peer.turn(() => peer.calls.faults.set(fault));
 }
-
-export { MessageLost, PeerGone };

@@ -99,11 +99,12 @@ export function handleDurable(raft: Raft, term: number, index: number): void {
 }
 
 export function handleAppendEntriesReply(raft: Raft, message: AppendEntriesReply): void {
-  const progress = takeReply(raft, message);
-  if (progress === null) return;
-  progress.progress.applyVersion = message.applyVersion;
-  if (message.success) handleAccepted(raft, progress.progress, message);
-  else handleRejected(raft, progress.progress, message, progress.call.prevLogIndex);
+  const taken = takeReply(raft, message);
+  if (taken === null) return;
+  const { progress, call } = taken;
+  progress.applyVersion = message.applyVersion;
+  if (message.success) handleAccepted(raft, progress, message);
+  else handleRejected(raft, progress, message, call.prevLogIndex);
 }
 
 /** What every reply in the leader's term proves; null for one that answers nothing that is under way. */
@@ -214,8 +215,8 @@ function isAppendDue(raft: Raft, progress: Progress): boolean {
   if (beatDueMs !== null && raft.nowMs >= beatDueMs) return true;
   // Beside the chunks of a cut only heartbeats: a slow chunk must not look like a lost leader, here or there.
   if (progress.silent || progress.state === 'snapshot' || raft.nowMs < progress.pausedUntilMs) return false;
+  if (progress.state === 'probe' && progress.probeSeq !== null) return false;
   const wants = progress.nextIndex <= raft.log.lastIndex || progress.sentRound < raft.reads.round;
-  if (progress.state === 'probe') return wants && progress.probeSeq === null && progress.inFlight.size < windowOf(raft);
   return wants && progress.inFlight.size < windowOf(raft);
 }
 

@@ -5,7 +5,7 @@
  * the same in the same runtime, in one run, alternating. The ratios are what counts: machines are noisy.
  */
 import { parseArgs } from 'node:util';
-import { type LoadResult, runLoad } from './load.ts';
+import { type LoadRequest, type LoadResult, runLoad } from './load.ts';
 import { type LocalWorker, startWorker } from './local-worker.ts';
 
 const { values } = parseArgs({ options: { seconds: { type: 'string', default: '4' } } });
@@ -34,22 +34,18 @@ async function compare(operation: 'put' | 'get', connections: number): Promise<v
 
 async function measure(worker: LocalWorker, operation: 'put' | 'get', connections: number): Promise<LoadResult> {
   const run = Math.random().toString(36).slice(2);
-  const put = (number: number) => ({ method: 'PUT', path: `/kv/${run}-${number}`, body: VALUE });
-  const get = (number: number) => ({ method: 'GET', path: `/kv/${run}-${number % 100}` });
+  const put = (number: number): LoadRequest => ({ method: 'PUT', path: `/kv/${run}-${number}`, body: VALUE });
+  const get = (number: number): LoadRequest => ({ method: 'GET', path: `/kv/${run}-${number % 100}` });
   if (operation === 'get') for (let i = 0; i < 100; i += 1) await runOnce(worker, put(i));
   const load = { url: worker.url, connections, next: operation === 'put' ? put : get };
   await runLoad({ ...load, next: operation === 'put' ? (n) => put(-n - 1) : get, durationMs: WARM_UP_MS });
   return runLoad({ ...load, durationMs });
 }
 
-async function runOnce(worker: LocalWorker, { method, path, body }: ReturnType<typeof putRequest>): Promise<void> {
-  const response = await fetch(`${worker.url}${path}`, { method, body });
+async function runOnce(worker: LocalWorker, { method, path, body }: LoadRequest): Promise<void> {
+  const response = await fetch(`${worker.url}${path}`, { method, body: body ?? null });
   await response.arrayBuffer();
   if (!response.ok) throw new Error(`${method} ${path}: ${response.status}`);
-}
-
-function putRequest(path: string) {
-  return { method: 'PUT', path, body: VALUE };
 }
 
 function print(operation: string, connections: number, system: string, result: LoadResult, ratio: number): void {

@@ -8,12 +8,18 @@ export interface LoadResult {
   readonly errors: number;
 }
 
+export interface LoadRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly body?: Uint8Array<ArrayBuffer>;
+}
+
 export interface Load {
   readonly url: string;
   readonly connections: number;
   readonly durationMs: number;
   /** The next request; `number` grows by one. */
-  readonly next: (number: number) => { method: string; path: string; body?: Uint8Array };
+  readonly next: (number: number) => LoadRequest;
 }
 
 export async function runLoad({ url, connections, durationMs, next }: Load): Promise<LoadResult> {

@@ -1,7 +1,6 @@
 /** A Worker on `wrangler dev`, with its data in a temporary folder; ends with its whole process group. */
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -15,9 +14,8 @@ const START_TIMEOUT_MS = 60_000;
 
 export async function startWorker(config: string, variables: Record<string, string> = {}): Promise<LocalWorker> {
   const data = await mkdtemp(join(tmpdir(), 'edgeraft-bench-'));
-  const port = await freePort();
   const vars = Object.entries(variables).flatMap(([name, value]) => ['--var', `${name}:${value}`]);
-  const args = ['dev', '--config', config, '--port', String(port), '--persist-to', data, '--log-level', 'log', ...vars];
+  const args = ['dev', '--config', config, '--port', '0', '--persist-to', data, '--log-level', 'log', ...vars];
   const child = spawn('wrangler', [...args, '--show-interactive-dev-session=false'], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, WRANGLER_SEND_METRICS: 'false' },
@@ -47,15 +45,4 @@ export async function startWorker(config: string, variables: Record<string, stri
     await stop();
     throw error;
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
 }

@@ -5,7 +5,7 @@ import { ClerkError } from '../../src/clerk/errors.ts';
 import type { ClerkFetch } from '../../src/clerk/try.ts';
 import { ModelStore } from './model-store.ts';
 import { RulesOfTheContract } from './rules-of-the-contract.ts';
-import { problem, reply, type ScriptedReply, type Sent } from './scripted-store.ts';
+import { problem, reply, type ScriptedReply, type Sent, toSent } from './scripted-store.ts';
 import { SimulatedPlatform, seededRandom } from './simulated-platform.ts';
 
 interface Weather {
@@ -37,16 +37,7 @@ class BadWeather {
   }
 
   readonly fetch: ClerkFetch = async (url, init) => {
-    const sent: Sent = {
-      atMs: this.platform.now(),
-      method: init.method,
-      url,
-      headers: init.headers,
-      body: init.body,
-      clerkId: init.headers['Clerk-Id'] ?? '',
-      seq: Number(init.headers['Clerk-Seq']),
-      acked: Number(init.headers['Clerk-Acked']),
-    };
+    const sent = toSent(this.platform.now(), url, init);
     this.rules.sent(sent);
     await this.platform.sleep(this.#delayMs());
     if (this.#chance(this.weather.loss)) return this.#nothing();

@@ -15,6 +15,20 @@ export interface Sent {
 }
 
 export type Answer = ClerkResponse | 'no_reply' | 'disconnect';
+export function toSent(atMs: number, url: string, init: Parameters<ClerkFetch>[1]): Sent {
+  const { method, headers, body } = init;
+  return {
+    atMs,
+    method,
+    url,
+    headers,
+    body,
+    clerkId: headers['Clerk-Id'] ?? '',
+    seq: Number(headers['Clerk-Seq']),
+    acked: Number(headers['Clerk-Acked']),
+  };
+}
+
 export type Script = (sent: Sent, index: number) => Answer | Promise<Answer>;
 
 /** A reply, with its problem's code in view. */
@@ -46,16 +60,7 @@ export function scriptedStore(platform: SimulatedPlatform, script: Script, delay
   const sent: Sent[] = [];
   const aborted: Sent[] = [];
   const fetch: ClerkFetch = async (url, init) => {
-    const request: Sent = {
-      atMs: platform.now(),
-      method: init.method,
-      url,
-      headers: init.headers,
-      body: init.body,
-      clerkId: init.headers['Clerk-Id'] ?? '',
-      seq: Number(init.headers['Clerk-Seq']),
-      acked: Number(init.headers['Clerk-Acked']),
-    };
+    const request = toSent(platform.now(), url, init);
     init.signal.addEventListener('abort', () => aborted.push(request));
     const index = sent.push(request) - 1;
     await platform.sleep(delayMs);

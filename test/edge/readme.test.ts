@@ -4,7 +4,6 @@
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -12,7 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 const root = join(import.meta.dirname, '../..');
 const hasCurl = spawnSync('curl', ['--version']).status === 0;
 const data = mkdtempSync(join(tmpdir(), 'edgeraft-readme-'));
-let port = 0;
+let url = '';
 let stop = async (): Promise<void> => {};
 let greeting = '';
 
@@ -24,13 +23,12 @@ function shellLines(section: string): string[] {
 }
 
 function run(line: string): string {
-  const quiet = line.replaceAll('localhost:8787', `localhost:${port}`).replace(/^curl/, 'curl -sS --max-time 15');
+  const quiet = line.replaceAll('http://localhost:8787', url).replace(/^curl/, 'curl -sS --max-time 15');
   return execFileSync('bash', ['-c', quiet], { encoding: 'utf8' });
 }
 
 beforeAll(async () => {
-  port = await freePort();
-  const args = ['src/cli/start.ts', '--port', String(port), '--persist-to', data];
+  const args = ['src/cli/start.ts', '--port', '0', '--persist-to', data];
   const child = spawn('node', args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'], detached: true });
   stop = () =>
     new Promise((resolve) => {
@@ -40,6 +38,7 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => {
     child.stdout.on('data', (chunk: Buffer) => {
       greeting += chunk.toString();
+      url = /Ready on (http:\/\/\S+)/.exec(greeting)?.[1]?.replace(/\/$/, '') ?? '';
       if (greeting.includes('/cluster')) resolve();
     });
   });
@@ -50,18 +49,10 @@ afterAll(async () => {
   rmSync(data, { recursive: true, force: true });
 }, 30_000);
 
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
-}
-
 describe('npm start', () => {
   test('prints its URL and three curl lines', () => {
-    expect(greeting).toContain(`http://localhost:${port}`);
+    expect(url).toMatch(/^http:\/\/localhost:\d+$/);
+    expect(greeting).toContain(`at ${url}`);
     expect(greeting.match(/^ {2}curl /gm)).toHaveLength(3);
   });
 });

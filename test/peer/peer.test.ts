@@ -138,7 +138,7 @@ describe('a malformed message is refused without effect', () => {
             () => 'accepted',
             () => 'refused',
           );
-          expect(`${message['type']}: ${field} = ${JSON.stringify(value)}: ${outcome}`).toMatch(/refused$/);
+          expect(`${message.type}: ${field} = ${JSON.stringify(value)}: ${outcome}`).toMatch(/refused$/);
           expect(state(2)).toEqual(before);
         }
       }

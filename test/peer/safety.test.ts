@@ -80,7 +80,7 @@ describe('a group id', () => {
     for (const call of asks.slice(0, 2)) call.answer({ nonce: 'n', groupId: null, hasLog: false });
     await settled();
     for (const call of lone.calls.splice(0)) call.answer({ stored: true });
-    expect((await one)['complete']).toBe(true);
+    expect((await one).complete).toBe(true);
     await settled();
     expect(lone.peer.raft?.log.lastIndex).toBe(1);
     lone.calls.splice(0);
@@ -89,7 +89,7 @@ describe('a group id', () => {
     asks[3]?.answer({ nonce: 'n', groupId: lone.peer.identity?.groupId, hasLog: true });
     await settled();
     const stores = lone.calls.filter(({ route }) => route === 'founding/store');
-    expect(stores.map(({ body }) => body['nonce'])).toEqual([]);
+    expect(stores.map(({ body }) => body.nonce)).toEqual([]);
     void two.catch(() => {});
   });
 });

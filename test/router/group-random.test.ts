@@ -33,15 +33,8 @@ interface Weather {
 
 /** A network that loses and delays, each call on its own. */
 function badNetwork(clock: FakeClock, peers: FakePeers, random: () => number, weather: Weather): RouterPlatform {
-  let ids = 0;
   return {
-    now: () => clock.nowMs,
-    random,
-    randomId: () => {
-      ids += 1;
-      return `router-${ids}`;
-    },
-    setTimer: (delayMs, run) => clock.setTimer(delayMs, run),
+    ...simulatedPlatform(clock, peers, random),
     call: (object, hint, route, body) =>
       new Promise((resolve, reject) => {
         const delayMs = random() < 0.8 ? 5 : random() * weather.maxDelayMs;
