@@ -19,7 +19,7 @@ import { type EntryLimits, entryLimits, type Settings } from './settings.ts';
 import { SnapshotCut } from './snapshot.ts';
 import type { SnapshotHeader } from './snapshot-format.ts';
 import { hashOfState } from './state-hash.ts';
-import { compact, deleteCompacted } from './supersessions.ts';
+import { compact, deleteCompacted, type QueueHead } from './supersessions.ts';
 import { executeWrite } from './write.ts';
 
 const APPLY_VERSION = 1;
@@ -34,6 +34,9 @@ export class KeyValueStore implements StateMachine {
   #cut: SnapshotCut | null = null;
   /** An instance that ended with an open cut may have left its sessions aside. */
   #leftoversDropped = false;
+  readonly #queueHead: QueueHead = { timeMs: null };
+  /** All rows that were compacted up to here are deleted, as far as is known. */
+  #deletedTo = 0;
   /** What `understands` decoded last, for the `apply` that follows. */
   #understood: { readonly data: Uint8Array; readonly entry: Entry } | null = null;
 
@@ -75,7 +78,7 @@ export class KeyValueStore implements StateMachine {
     sessions.expire();
     const results = entry === null ? [] : this.#applyCommands(entry, meta, sessions);
     const budget = COMPACTIONS_PER_COMMAND * results.length + MAX_IDLE_COMPACTIONS;
-    compact(this.#sql, meta, budget, entry?.limits.historyLimitBytes ?? null);
+    compact(this.#sql, meta, budget, entry?.limits.historyLimitBytes ?? null, this.#queueHead);
     sessions.store();
     updateMeta(this.#sql, meta, APPLY_VERSION);
     return results;
@@ -112,8 +115,11 @@ export class KeyValueStore implements StateMachine {
   housekeep(): boolean {
     if (!this.#leftoversDropped && this.#cut === null) dropCutSessions(this.#sql);
     this.#leftoversDropped = true;
-    const { compactedRevision } = this.#loadedMeta();
-    return deleteCompacted(this.#sql, this.#cut?.header.compactedRevision ?? compactedRevision);
+    const boundary = this.#cut?.header.compactedRevision ?? this.#loadedMeta().compactedRevision;
+    if (boundary <= this.#deletedTo) return false;
+    const more = deleteCompacted(this.#sql, boundary);
+    if (!more) this.#deletedTo = boundary;
+    return more;
   }
 
   beginSnapshot(): SnapshotHeader {
@@ -145,6 +151,8 @@ export class KeyValueStore implements StateMachine {
     const installed = finishStaging(this.#sql, header, APPLY_VERSION);
     if (installed === null) return false;
     this.#meta = installed;
+    this.#queueHead.timeMs = null;
+    this.#deletedTo = 0;
     this.endSnapshot();
     return true;
   }

@@ -56,19 +56,31 @@ export function supersede(sql: Sql, meta: Meta, superseded: Version, by: Version
   meta.sum.add(supersessionHash(item));
 }
 
+/** What an instance remembers of the queue's head, so that an entry need not read it while it is too young. */
+export interface QueueHead {
+  /** Log time of the oldest item that is not compacted; null: not known. */
+  timeMs: number | null;
+}
+
 /**
  * Moves compactedRevision over at most `budget` items that are old enough, or while the history is above its limit.
  * `historyLimitBytes` null: by age alone.
  */
-export function compact(sql: Sql, meta: Meta, budget: number, historyLimitBytes: number | null): void {
+export function compact(sql: Sql, meta: Meta, budget: number, historyLimitBytes: number | null, head: QueueHead): void {
+  const due = (timeMs: number): boolean =>
+    meta.logTimeMs - timeMs >= HISTORY_MIN_AGE_MS ||
+    (historyLimitBytes !== null && meta.historyBytes > historyLimitBytes);
+  if (meta.supersessions === 0 || (head.timeMs !== null && !due(head.timeMs))) return;
+  head.timeMs = null;
   // The head alone first: most of the time it is too young.
   for (let chunk = 1; budget > 0; chunk = COMPACTION_CHUNK) {
     const wanted = Math.min(chunk, budget);
     const items = supersessionsAfter(sql, meta.compactedRevision, meta.revision, wanted);
     for (const item of items) {
-      const oldEnough = meta.logTimeMs - item.timeMs >= HISTORY_MIN_AGE_MS;
-      const tooMuch = historyLimitBytes !== null && meta.historyBytes > historyLimitBytes;
-      if (!oldEnough && !tooMuch) return;
+      if (!due(item.timeMs)) {
+        head.timeMs = item.timeMs;
+        return;
+      }
       meta.compactedRevision = item.revision;
       meta.supersessions -= 1;
       meta.historyBytes -= item.bytes;

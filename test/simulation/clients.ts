@@ -8,18 +8,13 @@ import { GroupClient } from '../../src/router/group.ts';
 import type { ReadOutcome } from '../../src/router/read.ts';
 import type { Write, WriteOutcome } from '../../src/router/write.ts';
 import type { Input, Operation, Output } from '../linearizability/history.ts';
+import type { Listing } from '../linearizability/listing.ts';
 import type { Random } from './random.ts';
 import type { World } from './world.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** What a whole listing showed, to be compared with the history as one read of everything. */
-export interface Listing {
-  readonly callMs: number;
-  readonly returnMs: number;
-  readonly revision: number;
-  readonly items: readonly { readonly key: string; readonly value: string; readonly modRevision: number }[];
-}
+export type { Listing };
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();

@@ -28,7 +28,7 @@ export class SimGroup {
 
   constructor({ seed = 1, peers = 3, limits = {}, createStateMachine = createKeyValueStore }: SimGroupOptions = {}) {
     const settings = { heartbeatMs: 100, electionTimeoutMs: 500, limits: { ...DEFAULT_LIMITS, ...limits } };
-    this.world = new World({ seed, createStateMachine, settings });
+    this.world = new World({ seed, createStateMachine, settings, trace: true });
     this.invariants = new Invariants(this.world);
     this.router = this.routerWith(peers);
   }

@@ -17,7 +17,7 @@ export interface WorldOptions {
   readonly createStateMachine: StateMachineFactory;
   readonly settings: PeerSettings;
   readonly stateMachineSettings?: Record<string, string>;
-  /** Keep every line of the trace, with messages decoded; otherwise only its hash and its end. */
+  /** Keep the trace, with messages decoded. Otherwise nothing is noted: most runs are read by nobody. */
   readonly trace?: boolean;
 }
 
@@ -325,14 +325,14 @@ export class World {
     this.#nextRequest += 1;
     const reply = (answer: Uint8Array | Error): void => {
       this.#send(to, from, () => {
-        this.note(from, `<- ${to} ${number} ${this.#describe(answer)}`);
+        if (this.tracing) this.note(from, `<- ${to} ${number} ${this.#describe(answer)}`);
         done(answer);
       });
     };
     this.#send(from, to, () => {
       const object = this.object(to);
       if (this.scheduler.nowMs < object.downUntilMs) return;
-      this.note(to, `<- ${from} ${route} ${number} ${this.#describe(body)}`);
+      if (this.tracing) this.note(to, `<- ${from} ${route} ${number} ${this.#describe(body)}`);
       this.#deliver(object, route, body, depth, reply);
     });
   }
@@ -378,16 +378,15 @@ export class World {
   // ---- trace
 
   #describe(answer: Uint8Array | Error): string {
-    if (answer instanceof Error) return answer.message;
-    return this.options.trace === true ? summary(answer) : `${answer.byteLength} B`;
+    return answer instanceof Error ? answer.message : summary(answer);
   }
 
   /** One event, one line: time, who, what; then role, term, log and commit of the peer, if it has them. */
   note(who: string, what: string): void {
+    if (!this.tracing) return;
     const line = `${this.scheduler.nowMs.toFixed(2).padStart(11)}  ${who.padEnd(14)} ${this.#stateOf(who).padEnd(34)} ${what}`;
     this.#hash.update(line);
     this.lines.push(line);
-    if (this.options.trace !== true && this.lines.length > 2000) this.lines.splice(0, 1000);
   }
 
   #stateOf(who: string): string {
@@ -397,6 +396,11 @@ export class World {
     return `${raft.role.slice(0, 9).padEnd(9)} t${raft.currentTerm} [${firstIndex}..${lastIndex}] c${raft.commitIndex} a${raft.lastApplied}`;
   }
 
+  get tracing(): boolean {
+    return this.options.trace === true;
+  }
+
+  /** Of all lines, where the run is traced. */
   traceHash(): string {
     return this.#hash.copy().digest('hex');
   }

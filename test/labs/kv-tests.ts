@@ -1,0 +1,3 @@
+import type { LabTest } from './lab.ts';
+
+export const KEY_VALUE_TESTS: readonly LabTest[] = [];

@@ -1,0 +1,3 @@
+import type { LabTest } from './lab.ts';
+
+export const KVRAFT_TESTS: readonly LabTest[] = [];

@@ -1,0 +1,3 @@
+import type { LabTest } from './lab.ts';
+
+export const RSM_TESTS: readonly LabTest[] = [];
