@@ -28,8 +28,7 @@ function retainedFrom(raft: Raft): number {
     if (progress.silent || progress.state === 'snapshot') continue;
     forFollowers = Math.min(forFollowers, progress.matchIndex + 1);
   }
-  const fits = (index: number): boolean =>
-    raft.log.bytesBetween(index, raft.lastApplied) <= raft.options.limits.retainedBytes;
-  if (fits(forFollowers)) return forFollowers;
-  return fits(forCut) ? forCut : raft.lastApplied + 1;
+  const keptBytes = raft.log.bytesBetween(forFollowers, raft.lastApplied);
+  // A cut that holds more than that is ended before this: see maybeEndCut.
+  return keptBytes <= raft.options.limits.retainedBytes ? forFollowers : forCut;
 }

@@ -82,9 +82,7 @@ export function handleRequestVoteReply(raft: Raft, message: RequestVoteReply): v
 }
 
 function maybeWin(raft: Raft): void {
-  const { configuration } = raft;
-  invariant(configuration !== null, 'who campaigns has a configuration');
-  if (!isQuorum(configuration, (id) => raft.votes.get(id) === true)) return;
+  if (!isQuorum(raft.electorate, (id) => raft.votes.get(id) === true)) return;
   if (raft.role === 'candidate') raft.becomeLeader();
   else raft.becomeCandidate();
 }
@@ -111,7 +109,7 @@ export function handleStand(raft: Raft): void {
 
 /** Asks each voter once a campaign. A lost question is not repeated: the campaign has a deadline. */
 export function sendDueVotes(raft: Raft): void {
-  for (const voter of raft.configuration?.voters ?? []) {
+  for (const voter of raft.electorate.voters) {
     if (voter.id === raft.id || raft.asked.has(voter.id)) continue;
     if (!raft.takeCall()) return;
     const seq = raft.nextSeq();

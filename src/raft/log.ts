@@ -171,7 +171,7 @@ export class RaftLog {
   }
 
   #endOf(index: number): number {
-    return index < this.#endsFrom ? this.#startBytes : (this.#ends[index - this.#endsFrom] ?? this.#startBytes);
+    return index < this.#endsFrom ? this.#startBytes : (this.#ends[index - this.#endsFrom] as number);
   }
 }
 

@@ -20,5 +20,5 @@ export function isQuorum(configuration: Configuration, holds: (id: PeerId) => bo
  */
 export function quorumValue(configuration: Configuration, reachedBy: (id: PeerId) => number): number {
   const values = configuration.voters.map((voter) => reachedBy(voter.id)).sort((a, b) => b - a);
-  return values[majority(configuration) - 1] ?? Number.NEGATIVE_INFINITY;
+  return values[majority(configuration) - 1] as number;
 }

@@ -160,6 +160,20 @@ export class Raft {
     return this.log.configuration;
   }
 
+  /** The configuration of a peer that leads or campaigns: it has one. */
+  get electorate(): Configuration {
+    const { configuration } = this;
+    invariant(configuration !== null, 'who leads or campaigns has a configuration');
+    return configuration;
+  }
+
+  /** What the leader knows of another voter. */
+  progressOf(id: PeerId): Progress {
+    const progress = this.progress.get(id);
+    invariant(progress !== undefined, 'a leader keeps the progress of every other voter');
+    return progress;
+  }
+
   /** Evidence of a live leader counts this long: a window of its own, shorter than the election timeout. */
   get stickinessMs(): number {
     return 3 * this.options.heartbeatMs;
@@ -298,7 +312,7 @@ export class Raft {
   }
 
   #confirmReads(): void {
-    if (this.role !== 'leader' || this.configuration === null) return;
+    if (this.role !== 'leader') return;
     this.reads.confirm(this.#readContext());
     for (const read of this.reads.takeReady(this.lastApplied))
       this.effects.reads.push({ id: read.id, outcome: 'ready' });
@@ -306,11 +320,11 @@ export class Raft {
 
   #readContext() {
     return {
-      configuration: this.configuration,
+      configuration: this.electorate,
       selfId: this.id,
       // Until something of its own term is committed, a leader may not know the newest commit index (8).
       readIndex: this.commitIndex >= this.termStartIndex ? this.commitIndex : null,
-      ackedRound: (id: PeerId) => this.progress.get(id)?.ackedRound ?? 0,
+      ackedRound: (id: PeerId) => this.progressOf(id).ackedRound,
     };
   }
 
@@ -425,8 +439,6 @@ export class Raft {
   }
 
   becomeLeader(): void {
-    const configuration = this.configuration;
-    invariant(configuration !== null, 'a leader has a configuration');
     this.role = 'leader';
     this.leaderId = this.id;
     this.votes.clear();
@@ -435,7 +447,7 @@ export class Raft {
     this.lastStampMs = this.nowMs;
     this.reads = new ReadQueue();
     this.progress.clear();
-    for (const voter of configuration.voters) {
+    for (const voter of this.electorate.voters) {
       if (voter.id === this.id) continue;
       this.progress.set(voter.id, new Progress(voter.id, this.log.lastIndex + 1, this.nowMs));
     }

@@ -16,7 +16,7 @@ export interface PendingRead {
 }
 
 interface ReadContext {
-  readonly configuration: Configuration | null;
+  readonly configuration: Configuration;
   readonly selfId: PeerId;
   /** The commit index, or null while nothing of the leader's term is committed. */
   readonly readIndex: number | null;
@@ -42,8 +42,7 @@ export class ReadQueue {
   /** Takes in acknowledgements, and begins the next round when the last one is through and somebody waits. */
   confirm(context: ReadContext): void {
     const { configuration, selfId, readIndex } = context;
-    if (configuration === null) return;
-    this.#takeConfirmed(context, configuration);
+    this.#takeConfirmed(context);
     if (readIndex === null || this.confirmedRound < this.round) return;
     const waiting = this.#pending.filter((read) => read.round === null);
     if (waiting.length === 0) return;
@@ -53,10 +52,10 @@ export class ReadQueue {
       // Of now, not of the arrival: a later index is as correct, and one for all.
       read.readIndex = readIndex;
     }
-    if (isQuorum(configuration, (id) => id === selfId)) this.#takeConfirmed(context, configuration);
+    if (isQuorum(configuration, (id) => id === selfId)) this.#takeConfirmed(context);
   }
 
-  #takeConfirmed({ ackedRound, selfId }: ReadContext, configuration: Configuration): void {
+  #takeConfirmed({ configuration, ackedRound, selfId }: ReadContext): void {
     const confirmed = quorumValue(configuration, (id) => (id === selfId ? this.round : ackedRound(id)));
     this.confirmedRound = Math.max(this.confirmedRound, Math.min(confirmed, this.round));
     while (true) {

@@ -23,7 +23,9 @@ export function handleAppendEntries(raft: Raft, message: AppendEntries): void {
   ) {
     invariant(message.prevLogIndex > raft.commitIndex, 'committed entries are in every later leader’s log (5.4)');
     const conflictIndex = raft.log.findConflict(message.prevLogIndex, message.prevLogTerm);
-    return replyFailure(raft, message, conflictIndex, raft.log.term(conflictIndex) ?? 0);
+    const conflictTerm = raft.log.term(conflictIndex);
+    invariant(conflictTerm !== undefined, 'a conflict lies within the log, or where it begins');
+    return replyFailure(raft, message, conflictIndex, conflictTerm);
   }
   appendMissing(raft, message);
   // Bounded by what this message verified: beyond it, our log may still differ from the leader's.
@@ -153,19 +155,16 @@ export function handleCallFailed(raft: Raft, to: number, seq: number): void {
 
 /** Section 5.4.2: only an entry of the leader's own term is committed by counting; it takes the older ones with it. */
 export function maybeCommit(raft: Raft): void {
-  if (raft.role !== 'leader' || raft.configuration === null) return;
-  const index = quorumValue(raft.configuration, (id) =>
-    id === raft.id ? raft.durableIndex : (raft.progress.get(id)?.matchIndex ?? 0),
+  if (raft.role !== 'leader') return;
+  const index = quorumValue(raft.electorate, (id) =>
+    id === raft.id ? raft.durableIndex : raft.progressOf(id).matchIndex,
   );
   if (index > raft.commitIndex && raft.log.term(index) === raft.currentTerm) raft.commitIndex = index;
 }
 
 /** When a quorum last answered, ms; the leader itself counts as now. */
 export function quorumContactMs(raft: Raft): number {
-  if (raft.configuration === null) return Number.NEGATIVE_INFINITY;
-  return quorumValue(raft.configuration, (id) =>
-    id === raft.id ? raft.nowMs : (raft.progress.get(id)?.lastContactMs ?? Number.NEGATIVE_INFINITY),
-  );
+  return quorumValue(raft.electorate, (id) => (id === raft.id ? raft.nowMs : raft.progressOf(id).lastContactMs));
 }
 
 /** A leader that no quorum answers any more stops: its clients must look elsewhere (dissertation 6.2). */

@@ -95,4 +95,30 @@ describe('what a leader keeps for others', () => {
     }
     expect(leader.raft.log.lastIndex - leader.raft.log.lastIncludedIndex).toBeLessThanOrEqual(15);
   });
+
+  test('an open cut keeps what follows it, but no more than the limit either', () => {
+    const group = new Cluster({ host: () => ({ limits: { ...limits, retainedBytes: 10 * ENTRY_OVERHEAD_BYTES } }) });
+    const leader = group.elect(1);
+    group.isolate(3);
+    group.advance(ELECTION_TIMEOUT_MS + HEARTBEAT_MS);
+    group.commit(...Array.from({ length: 10 }, (_, i) => `c${i}`));
+    group.heal();
+    const withoutChunks = ({ type }: { type: string }): boolean => type !== 'InstallSnapshot';
+    for (let i = 0; i < 20 && leader.raft.cut === null; i += 1) {
+      group.advance(HEARTBEAT_MS / 4, { settle: false });
+      group.settle(withoutChunks);
+    }
+    expect(leader.raft.cut).not.toBeNull();
+    const cutAt = leader.raft.cut!.lastIncludedIndex;
+    for (let i = 0; i < 6; i += 1) {
+      leader.propose(`within the limit ${i}`);
+      group.settle(({ to, from }) => to !== 3 && from !== 3);
+    }
+    expect(leader.raft.log.lastIncludedIndex).toBeLessThanOrEqual(cutAt);
+    for (let i = 0; i < 30; i += 1) {
+      leader.propose(`beyond it ${i}`);
+      group.settle(({ to, from }) => to !== 3 && from !== 3);
+    }
+    expect(leader.raft.log.lastIndex - leader.raft.log.lastIncludedIndex).toBeLessThanOrEqual(15);
+  });
 });

@@ -142,6 +142,19 @@ describe('leader election (section 5.2)', () => {
     candidate.flush();
     expect(candidate.raft.role).toBe('leader');
   });
+
+  test('a vote of an earlier term counts for nothing, though it bears the number of a question of this campaign', () => {
+    const candidate = new CoreHost({ id: 1 }, diskWith(3, [1]));
+    candidate.stand();
+    const [question] = questions(candidate);
+    candidate.input({ type: 'reply', message: voteFor(question!) });
+    expect(candidate.raft).toMatchObject({ role: 'candidate', currentTerm: 2 });
+    const asked = requestVote({ term: 2, from: 1, to: 2, seq: candidate.raft.asked.get(2)! });
+    candidate.input({ type: 'reply', message: voteFor(asked, { term: 1 }) });
+    expect(candidate.raft.role).toBe('candidate');
+    candidate.input({ type: 'reply', message: voteFor(asked) });
+    expect(candidate.raft.role).toBe('leader');
+  });
 });
 
 describe('election restriction (section 5.4.1)', () => {
