@@ -7,7 +7,7 @@
  *   supersession: [revision, key, modRevision, tombstone, timeMs, bytes, rowsHash]
  *   session: [pool, id, lastUsedMs, acked, highest, replies]
  */
-import { decode, encode } from '@msgpack/msgpack';
+import { decode, encode } from '../peer/message-pack.ts';
 import * as z from 'zod';
 import { MAX_SNAPSHOT_PAGE_BYTES, SESSION_WINDOW } from './limits.ts';
 import { decodeReplies } from './replies.ts';

@@ -2,7 +2,7 @@
  * An entry as it lies in a log row, and as it travels: [format, applyVersion, elapsedMs, kind, body]. Index and term stand
  * beside it. A leader sends rows as they are. Equal entries have equal bytes.
  */
-import { decode, encode } from '@msgpack/msgpack';
+import { decode, encode } from './message-pack.ts';
 import { z } from 'zod';
 import type { Configuration, Entry, Payload } from '../raft/types.ts';
 

@@ -1,5 +1,5 @@
 /** Digests: SHA-256, its first 16 bytes. */
-import { encode } from '@msgpack/msgpack';
+import { encode } from '../peer/message-pack.ts';
 
 const DIGEST_BYTES = 16;
 
