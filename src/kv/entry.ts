@@ -7,7 +7,7 @@
  *
  * Decoding is strict: what this code does not know completely, it must not apply (design: "Versions").
  */
-import { decode, encode } from '../peer/message-pack.ts';
+import { decode, encode } from '../encoding/message-pack.ts';
 import type { Command, Condition } from './commands.ts';
 import {
   HISTORY_LIMIT_BYTES,

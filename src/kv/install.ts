@@ -3,8 +3,9 @@
  * header, and the staged tables take the place of the live ones. The live state is untouched until then, and staging
  * survives a restart.
  */
-import { decode, encode } from '../peer/message-pack.ts';
+
 import * as z from 'zod';
+import { decode, encode } from '../encoding/message-pack.ts';
 import type { Sql } from '../peer/sql.ts';
 import { compareKeys, equalBytes } from './key-order.ts';
 import { emptyMeta, type Meta, updateMeta } from './meta.ts';

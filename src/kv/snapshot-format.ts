@@ -7,8 +7,9 @@
  *   supersession: [revision, key, modRevision, tombstone, timeMs, bytes, rowsHash]
  *   session: [pool, id, lastUsedMs, acked, highest, replies]
  */
-import { decode, encode } from '../peer/message-pack.ts';
+
 import * as z from 'zod';
+import { decode, encode } from '../encoding/message-pack.ts';
 import { MAX_SNAPSHOT_PAGE_BYTES, SESSION_WINDOW } from './limits.ts';
 import { decodeReplies } from './replies.ts';
 import type { Pool, Session } from './sessions.ts';

@@ -2,8 +2,9 @@
  * An entry as it lies in a log row, and as it travels: [format, applyVersion, elapsedMs, kind, body]. Index and term stand
  * beside it. A leader sends rows as they are. Equal entries have equal bytes.
  */
-import { decode, encode } from './message-pack.ts';
+
 import { z } from 'zod';
+import { decode, encode } from '../encoding/message-pack.ts';
 import type { Configuration, Entry, Payload } from '../raft/types.ts';
 
 z.config({ jitless: true });

@@ -2,7 +2,7 @@
  * Network faults for tests, behind the variable CHAOS: messages between this peer and the others of its group, and
  * their replies, are lost or late. Stored, so that they outlive a crash of the peer and a kill of the runtime.
  */
-import { decode, encode } from './message-pack.ts';
+import { decode, encode } from '../encoding/message-pack.ts';
 import type { PeerId } from '../raft/types.ts';
 import type { Platform } from './platform.ts';
 import type { Fault } from './protocol.ts';

@@ -468,18 +468,18 @@ export class Peer {
     const { identity, raft } = this;
     invariant(identity !== null && raft !== null, 'only a member calls');
     const envelope = { groupId: identity.groupId, from: identity.id, depth: this.calls.depth };
-    const { seq } = request.message;
+    const { seq, type } = request.message;
     this.calls.call(this.group, to, 'raft', encodeEnvelope(envelope, [request])).then(
-      (body) => this.#onAnswer(to.id, seq, body),
+      (body) => this.#onAnswer(to.id, `${type}Reply`, seq, body),
       () => this.#onCallFailed(to.id, seq),
     );
   }
 
-  #onAnswer(from: PeerId, seq: number, body: Uint8Array): void {
+  #onAnswer(from: PeerId, type: RaftReply['type'], seq: number, body: Uint8Array): void {
     const answer = decodeAnswer(body);
     const reply = answer?.replies[0];
     const valid = answer?.groupId === this.identity?.groupId && reply?.from === from && reply.to === this.identity?.id;
-    if (!valid || reply === undefined || reply.seq !== seq) return this.#onCallFailed(from, seq);
+    if (!valid || reply?.type !== type || reply.seq !== seq) return this.#onCallFailed(from, seq);
     this.#continue(() => this.step({ type: 'reply', message: reply }));
   }
 

@@ -2,8 +2,9 @@
  * What the router and the objects say to each other: `POST https://peer/<route>`, MessagePack both ways, status 200.
  * Only a stub reaches these routes; the router forwards no path of a client's.
  */
-import { decode, encode } from '@msgpack/msgpack';
+import { decode, encode } from '../encoding/message-pack.ts';
 import type { Member, PeerId } from '../raft/types.ts';
+import { holdsWhatItClaims } from './claims.ts';
 
 export type { Member, PeerId };
 
@@ -90,11 +91,12 @@ export type Reply<R extends RouterRoute> = { readonly view: PeerView } & RouterR
 export const MAX_BODY_BYTES = 8 * 1024 * 1024;
 
 export function encodeBody(body: unknown): Uint8Array<ArrayBuffer> {
-  return encode(body, { ignoreUndefined: true });
+  return encode(body);
 }
 
 /** Throws RangeError or DecodeError on anything that is not one whole MessagePack value within the limit. */
 export function decodeBody(bytes: Uint8Array): unknown {
   if (bytes.byteLength > MAX_BODY_BYTES) throw new RangeError(`body of ${bytes.byteLength} bytes`);
+  if (!holdsWhatItClaims(bytes)) throw new RangeError('a body that claims to hold more than it does, or too deep');
   return decode(bytes);
 }

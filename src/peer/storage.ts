@@ -2,7 +2,7 @@
  * What a peer keeps in SQLite: who it is, hard state and applied index in one row, the log, and where a snapshot
  * installation stands. All writes of a turn commit together. An object that belongs to no group has no tables at all.
  */
-import { decode, encode } from './message-pack.ts';
+import { decode, encode } from '../encoding/message-pack.ts';
 import { invariant } from '../raft/invariant.ts';
 import { ENTRY_OVERHEAD_BYTES } from '../raft/log.ts';
 import type {

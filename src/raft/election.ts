@@ -6,6 +6,7 @@ import { invariant } from './invariant.ts';
 import type { RequestVote, RequestVoteReply } from './messages.ts';
 import { isQuorum } from './quorum.ts';
 import type { Raft } from './raft.ts';
+import type { PeerId } from './types.ts';
 
 export function handleRequestVote(raft: Raft, message: RequestVote): void {
   if (message.preVote) handlePreVote(raft, message);
@@ -107,13 +108,25 @@ export function handleStand(raft: Raft): void {
   raft.electionDeadlineMs = Math.min(raft.electionDeadlineMs, raft.nowMs + stickyForMs(raft));
 }
 
-/** Asks each voter once a campaign. A lost question is not repeated: the campaign has a deadline. */
+/**
+ * A question that was lost is asked again while the campaign lasts; one that failed within a heartbeat is not, since then
+ * nobody is there, and the calls would never end.
+ */
+export function handleVoteCallFailed(raft: Raft, to: PeerId, seq: number): void {
+  if (raft.asked.get(to) !== seq) return;
+  const askedMs = raft.askedMs.get(to);
+  invariant(askedMs !== undefined, 'who was asked was asked at some time');
+  if (raft.nowMs - askedMs >= raft.options.heartbeatMs) raft.asked.delete(to);
+}
+
+/** Asks each voter once a campaign, and again if the question was lost. */
 export function sendDueVotes(raft: Raft): void {
   for (const voter of raft.electorate.voters) {
     if (voter.id === raft.id || raft.asked.has(voter.id)) continue;
     if (!raft.takeCall()) return;
     const seq = raft.nextSeq();
     raft.asked.set(voter.id, seq);
+    raft.askedMs.set(voter.id, raft.nowMs);
     const preVote = raft.role === 'preCandidate';
     raft.effects.requests.push({
       type: 'RequestVote',

@@ -17,6 +17,7 @@ import {
   handleRequestVote,
   handleRequestVoteReply,
   handleStand,
+  handleVoteCallFailed,
   sendDueVotes,
 } from './election.ts';
 import { invariant } from './invariant.ts';
@@ -107,8 +108,9 @@ export class Raft {
   electionDeadlineMs: number;
   /** Votes of the present campaign, by voter: a second vote of one voter is the same entry. */
   votes = new Map<PeerId, boolean>();
-  /** Voters that were asked in the present campaign. */
+  /** Voters that were asked in the present campaign: the number of the question, and when it was asked. */
   asked = new Map<PeerId, number>();
+  askedMs = new Map<PeerId, number>();
 
   // Leader only.
   progress = new Map<PeerId, Progress>();
@@ -230,7 +232,8 @@ export class Raft {
       case 'reply':
         return this.#handleReply(input.message);
       case 'callFailed':
-        return handleCallFailed(this, input.to, input.seq);
+        if (this.role === 'leader') return handleCallFailed(this, input.to, input.seq);
+        return handleVoteCallFailed(this, input.to, input.seq);
       case 'propose':
         return handlePropose(this, input.data);
       case 'read':

@@ -142,7 +142,7 @@ function handleRejected(raft: Raft, progress: Progress, message: AppendEntriesRe
 export function handleCallFailed(raft: Raft, to: number, seq: number): void {
   const progress = raft.progress.get(to);
   const call = progress?.inFlight.get(seq);
-  if (raft.role !== 'leader' || progress === undefined || call === undefined) return;
+  if (progress === undefined || call === undefined) return;
   progress.inFlight.delete(seq);
   // Unless it has answered something that was sent later.
   progress.silent = progress.lastContactMs <= call.sentMs;

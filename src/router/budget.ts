@@ -35,6 +35,11 @@ export class Budget {
     return Math.min(timeoutMs, this.remainingMs);
   }
 
+  /** What was waited for may have come: pauses are short again. */
+  restartPauses(): void {
+    this.#pauses = 0;
+  }
+
   /** Waits, longer each time, with jitter so that routers do not come back all at once. */
   async pause(): Promise<void> {
     const longestMs = Math.min(FIRST_PAUSE_MS * 2 ** this.#pauses, LONGEST_PAUSE_MS);

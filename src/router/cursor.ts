@@ -1,5 +1,5 @@
 /** Where a listing goes on. A cursor is good for one group, prefix and encoding: it carries a digest of them. */
-import { decode, encode } from '@msgpack/msgpack';
+import { decode, encode } from '../encoding/message-pack.ts';
 import { MAX_KEY_BYTES } from '../kv/limits.ts';
 import { fromBase64Url, toBase64Url } from './base64.ts';
 import { digestOf } from './digest.ts';
@@ -62,9 +62,12 @@ export async function parseCursor(text: string, listing: Listing): Promise<Curso
   return { revision, after };
 }
 
+/** An array is made as long as it claims to be before its elements are read: a few bytes could ask for gigabytes. */
+const DECODING = { maxArrayLength: 4, maxMapLength: 0 };
+
 function decodeFields(bytes: Uint8Array): z.infer<typeof schema> | null {
   try {
-    return schema.parse(decode(bytes));
+    return schema.parse(decode(bytes, DECODING));
   } catch {
     return null;
   }

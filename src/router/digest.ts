@@ -1,5 +1,5 @@
 /** Digests: SHA-256, its first 16 bytes. */
-import { encode } from '../peer/message-pack.ts';
+import { encode } from '../encoding/message-pack.ts';
 
 const DIGEST_BYTES = 16;
 

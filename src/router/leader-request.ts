@@ -40,6 +40,8 @@ class LeaderConversation<T> {
   readonly #request: LeaderRequest<T>;
   readonly #memory: GroupMemory;
   readonly #search: LeaderSearch;
+  /** The newest term that this conversation knows of. */
+  #term: number;
   #uncertain = false;
   #overloaded = 0;
   #lookups = 0;
@@ -49,6 +51,7 @@ class LeaderConversation<T> {
     this.#request = request;
     this.#memory = context.directory.of(request.group);
     this.#search = new LeaderSearch(this.#memory);
+    this.#term = this.#memory.term;
   }
 
   async run(): Promise<LeaderAnswer<T>> {
@@ -77,10 +80,12 @@ class LeaderConversation<T> {
   async #ask(member: Member): Promise<Ended<T>> {
     const { group, request, timeoutMs, budget } = this.#request;
     const body = { requests: [request()] };
-    const reply = await callPeer(this.#context.platform, group, member, 'client', body, budget.takeCall(timeoutMs));
+    const { platform } = this.#context;
+    const deadlineMs = platform.now() + budget.takeCall(timeoutMs);
+    const reply = await callPeer(platform, group, member, 'client', body, deadlineMs - platform.now());
     if (reply === null) {
       this.#uncertain = true;
-      return this.#silent(member);
+      return this.#failed(member, platform.now() < deadlineMs);
     }
     if (reply.view.groupId === null) return this.#unfounded(member);
     this.#learn(member, reply);
@@ -138,12 +143,19 @@ class LeaderConversation<T> {
 
   #learn(member: Member, { view }: Reply<'stand'>): void {
     this.#memory.learn(view);
+    if (this.#memory.term > this.#term) {
+      // News, once a term: whoever was elected in it is worth a quick search, however long this one took so far.
+      this.#term = this.#memory.term;
+      this.#request.budget.restartPauses();
+    }
     this.#search.heard(member.id, view);
     if (view.leader !== member.id) this.#memory.doesNotLead(member.id);
   }
 
-  async #silent(member: Member): Promise<Ended<T>> {
-    this.#search.silent(member.id);
+  /** `atOnce`: the call broke before its time was over, so the object was reset perhaps, and is there again. */
+  async #failed(member: Member, atOnce: boolean): Promise<Ended<T>> {
+    if (atOnce) this.#search.refused(member.id);
+    else this.#search.silent(member.id);
     this.#memory.doesNotLead(member.id);
     // Without members there is nobody else to ask.
     return this.#memory.members.length === 0 ? this.#lookUp() : null;

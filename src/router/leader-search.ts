@@ -62,7 +62,7 @@ export class LeaderSearch {
     this.#block(id, PROBES_AFTER_SILENCE);
   }
 
-  /** It answered that it does not lead. */
+  /** It answered that it does not lead; or its call broke at once, and it may be there again. */
   refused(id: PeerId): void {
     this.#block(id, PROBES_AFTER_REFUSAL);
   }

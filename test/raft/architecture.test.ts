@@ -10,9 +10,10 @@ const GOOD_LINES = 400;
 /** What files of a room may import: whole rooms end in a slash. A new room must say here which way its arrows point. */
 const ARROWS: Record<string, readonly string[]> = {
   raft: ['raft/'],
-  peer: ['peer/', 'raft/'],
-  kv: ['kv/', 'peer/state-machine.ts', 'peer/sql.ts'],
-  router: ['router/', 'peer/protocol.ts', 'kv/commands.ts', 'kv/limits.ts'],
+  encoding: ['encoding/'],
+  peer: ['peer/', 'raft/', 'encoding/'],
+  kv: ['kv/', 'encoding/', 'peer/state-machine.ts', 'peer/sql.ts'],
+  router: ['router/', 'encoding/', 'peer/protocol.ts', 'kv/commands.ts', 'kv/limits.ts'],
   clerk: ['clerk/'],
   cli: ['cli/', 'router/settings.ts'],
   // The Worker's entry puts everything together.

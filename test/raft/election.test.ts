@@ -121,6 +121,40 @@ describe('leader election (section 5.2)', () => {
     expect(candidate.raft.role).toBe('preCandidate');
   });
 
+  test('a question that is lost is asked again within the campaign, and the vote counts', () => {
+    const candidate = peer();
+    candidate.stand();
+    const [lost] = questions(candidate);
+    candidate.sent = [];
+    candidate.nowMs = ELECTION_TIMEOUT_MS / 2;
+    candidate.input({ type: 'callFailed', to: lost!.to, seq: lost!.seq });
+    const again = questions(candidate);
+    expect(again).toMatchObject([{ ...lost, seq: expect.any(Number) }]);
+    expect(again[0]!.seq).not.toBe(lost!.seq);
+    candidate.input({ type: 'reply', message: voteFor(again[0]!) });
+    expect(candidate.raft.role).toBe('candidate');
+  });
+
+  test('a question that fails at once is not repeated: nobody is there, and the calls would never end', () => {
+    const candidate = peer();
+    candidate.stand();
+    const [failed] = questions(candidate);
+    candidate.sent = [];
+    candidate.nowMs = HEARTBEAT_MS - 1;
+    candidate.input({ type: 'callFailed', to: failed!.to, seq: failed!.seq });
+    expect(questions(candidate)).toEqual([]);
+  });
+
+  test('a question of an earlier campaign that fails is not repeated: the voter was asked anew', () => {
+    const candidate = peer();
+    candidate.stand();
+    const [late] = questions(candidate);
+    at(candidate, 2 * ELECTION_TIMEOUT_MS);
+    candidate.sent = [];
+    candidate.input({ type: 'callFailed', to: late!.to, seq: late!.seq });
+    expect(questions(candidate)).toEqual([]);
+  });
+
   test('the candidate’s own vote counts when it is on disk, not before', () => {
     const alone = new CoreHost({ id: 1, flushAtOnce: false }, diskWith(1, [1]));
     alone.stand();

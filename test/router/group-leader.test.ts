@@ -86,6 +86,37 @@ describe('the leader is found', () => {
     expect(steps).toMatch(/^(Appp)+A$/);
   });
 
+  test('whose object was reset, and is there again: it is asked again after one other was heard', async () => {
+    const { router, peers } = foundedRouter();
+    await router.run(router.groups.write('default', put('a', '1')));
+    let resets = 0;
+    peers.fate = ({ route }) => (route === 'client' && resets++ === 0 ? 'reject' : 'pass');
+    const { result, tookMs } = await router.timed(router.groups.write('default', put('b', '1')));
+    expect(result.ok).toBe(true);
+    expect(peers.calls.slice(1).map(({ route, object }) => `${route} ${object}`)).toEqual([
+      'client default/1.1',
+      'stand default/2.1',
+      'client default/1.1',
+    ]);
+    expect(tookMs).toBeLessThan(50);
+  });
+
+  test('after a long search: a new leader whose first answer is lost is asked again soon', async () => {
+    const { router, group, peers } = foundedRouter();
+    await router.run(router.groups.write('default', put('a', '1')));
+    const electedAtMs = router.clock.nowMs + 5000;
+    let lost = 0;
+    peers.fate = ({ route }) => {
+      if (router.clock.nowMs < electedAtMs) return 'reject';
+      if (group.term === 1) Object.assign(group, { leader: 2, term: 2 });
+      return route === 'client' && lost++ === 0 ? 'reject' : 'pass';
+    };
+    expect((await router.run(router.groups.write('default', put('b', '1')))).ok).toBe(true);
+    expect(lost).toBe(2);
+    // The pause under way when it was elected (800 ms at most), then three probes that begin with short ones again.
+    expect(router.clock.nowMs - electedAtMs).toBeLessThan(800 + 400);
+  });
+
   test('in a group of one that comes back', async () => {
     const router = new SimulatedRouter(['weur']);
     router.peers.found('default', members('weur'));

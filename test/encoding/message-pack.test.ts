@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import { decode, encode } from '../../src/encoding/message-pack.ts';
 import { encodeEntry } from '../../src/peer/entry-codec.ts';
-import { decode, encode } from '../../src/peer/message-pack.ts';
 
 test('what is encoded keeps no buffer but its own alive: a peer remembers entries by their bytes', () => {
   const data = encodeEntry({ index: 7, term: 2, applyVersion: 1, elapsedMs: 5, payload: { type: 'noop' } });
