@@ -21,6 +21,8 @@ export interface EdgeOptions {
   /** The Worker, below the project's root. */
   readonly entry?: string;
   readonly className?: string;
+  /** On 127.0.0.1; 0, the default: the system chooses, anew at each start. */
+  readonly port?: number;
 }
 
 const HINTS = ['weur', 'enam', 'wnam', 'eeur', 'apac', 'oc', 'sam'];
@@ -115,7 +117,7 @@ export class EdgeRuntime {
   }
 
   static async start(options: EdgeOptions = {}): Promise<EdgeRuntime> {
-    const { entry = 'src/index.ts', className = 'KeyValuePeer' } = options;
+    const { entry = 'src/index.ts', className = 'KeyValuePeer', port = 0 } = options;
     const script = await bundleWorker(entry);
     const directory = await mkdtemp(join(tmpdir(), 'edgeraft-edge-'));
     const runtime = new EdgeRuntime(directory, {
@@ -123,6 +125,7 @@ export class EdgeRuntime {
       className,
       variables: variablesOf(options),
       directory,
+      port,
       compatibilityDate: wranglerSetting('compatibility_date', '2026-07-01'),
       compatibilityFlags: wranglerSetting('compatibility_flags', []),
     });

@@ -13,6 +13,8 @@ export interface RuntimeOptions {
   readonly variables: Readonly<Record<string, string>>;
   /** For the objects' databases, and all other files. */
   readonly directory: string;
+  /** On 127.0.0.1; 0, the default: the system chooses. */
+  readonly port?: number;
   readonly compatibilityDate: string;
   readonly compatibilityFlags: readonly string[];
 }
@@ -30,7 +32,7 @@ async function start(options: RuntimeOptions): Promise<RuntimeMessage> {
       durableObjects: { PEER: { className: options.className, useSQLite: true } },
       durableObjectsPersist: join(options.directory, 'data'),
       // Straight to the Worker: the entry of the development server would read and rewrite requests on the way.
-      unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }],
+      unsafeDirectSockets: [{ host: '127.0.0.1', port: options.port ?? 0 }],
       // Nothing is asked of the network.
       cf: false,
     });

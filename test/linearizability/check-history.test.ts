@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../clerk/simulated-platform.ts';
+import { breakOneOutput } from './broken-history.ts';
 import { isLinearizable } from './brute-force.ts';
 import { checkHistory, formatOperations } from './check-history.ts';
-import { breakOneOutput, type GeneratorOptions, generateHistory } from './generated-history.ts';
+import { type GeneratorOptions, generateHistory } from './generated-history.ts';
 import type { Input, Operation, Output } from './history.ts';
 import { concatenated, digestOf, sameValue } from './value-digest.ts';
 
@@ -208,7 +209,7 @@ describe('against the definition', () => {
         const history = breakOneOutput(random, generateHistory(random, { ...SMALL, ...chosen, granularity: 0 }));
         const result = history ? checkHistory(history, { revisions: false }) : null;
         if (!history || result?.type !== 'violation') return;
-        const cut = result.culprit.return!;
+        const cut = (result.culprit as Operation).return!;
         const open = (operation: Operation): Operation => ({ ...operation, return: null, output: null });
         const upTo = (isIn: (returned: number) => boolean) =>
           history.filter(({ call }) => call <= cut).map((o) => (o.return !== null && isIn(o.return) ? o : open(o)));

@@ -1,5 +1,6 @@
-/** Histories of a store that is linearizable by construction, and ways to break them. */
+/** Histories of a store that is linearizable by construction. */
 import type { Condition, Input, Operation, Output } from './history.ts';
+import { compareKeys, type ListedPage, type Listing } from './listing.ts';
 
 export interface GeneratorOptions {
   readonly operations: number;
@@ -30,17 +31,75 @@ interface Planned {
 interface Item {
   value: string;
   mod: number;
+  create: number;
   version: number;
 }
 
+export interface StoreHistory {
+  readonly operations: Operation[];
+  readonly listings: Listing[];
+}
+
 export function generateHistory(random: () => number, options: GeneratorOptions): Operation[] {
+  return generateStoreHistory(random, options, 0).operations;
+}
+
+/** With so many listings among the operations, each with two or more pages unless it is empty. */
+export function generateStoreHistory(random: () => number, options: GeneratorOptions, listings: number): StoreHistory {
   const store = new Store(options.omit);
-  const planned = plan(random, options).sort((x, y) => x.effect - y.effect);
-  return planned.map(({ effect, ...operation }) => {
+  const operations = plan(random, options).map((planned) => ({ planned, effect: planned.effect }));
+  const endMs = Math.max(0, ...operations.map(({ planned }) => planned.call));
+  const reads = Array.from({ length: listings }, (_, i) => {
+    const callMs = random() * endMs;
+    return { listed: { callMs, clientId: `lister${i % 3}` }, effect: callMs + random() * 10 };
+  });
+  const history: StoreHistory = { operations: [], listings: [] };
+  for (const next of [...operations, ...reads].sort((x, y) => x.effect - y.effect)) {
+    if ('listed' in next) {
+      history.listings.push(
+        inPages(random, store.list(somePrefix(random, options)), next.listed, next.effect, options),
+      );
+      continue;
+    }
+    const { effect, ...operation } = next.planned;
     // What never happens is not executed.
     const output = effect === Number.POSITIVE_INFINITY ? null : store.execute(operation.key, operation.input);
-    return { ...operation, output: operation.return === null ? null : output };
-  });
+    history.operations.push({ ...operation, output: operation.return === null ? null : output });
+  }
+  return history;
+}
+
+function somePrefix(random: () => number, { keys }: GeneratorOptions): string {
+  const dice = random();
+  return dice < 0.6 ? '' : dice < 0.8 ? 'k' : `k${Math.floor(random() * Math.min(keys, 10))}`;
+}
+
+/** The snapshot was taken at `effectMs`, after the call and before the first page came. */
+function inPages(
+  random: () => number,
+  { prefix, revision, items }: Pick<Listing, 'prefix' | 'revision' | 'items'>,
+  { callMs, clientId }: { readonly callMs: number; readonly clientId: string },
+  effectMs: number,
+  { granularity }: GeneratorOptions,
+): Listing {
+  const round = (time: number) => (granularity === 0 ? time : Math.floor(time / granularity) * granularity);
+  const pages: ListedPage[] = [];
+  let pageCallMs = callMs;
+  let from = 0;
+  do {
+    const returnMs = Math.max(pageCallMs, effectMs) + random() * 10;
+    const count = 1 + Math.floor(random() * Math.ceil(items.length / 2));
+    pages.push({
+      callMs: round(pageCallMs),
+      returnMs: round(returnMs),
+      revision,
+      items: items.slice(from, from + count),
+    });
+    pageCallMs = returnMs + random() * 10;
+    from += count;
+  } while (from < items.length);
+  const base = { clientId, callMs: round(callMs), returnMs: pages.at(-1)!.returnMs, revision, items };
+  return { ...base, ...(prefix === undefined ? {} : { prefix }), ...(random() < 0.7 ? { pages } : {}) };
 }
 
 function plan(random: () => number, options: GeneratorOptions): Planned[] {
@@ -113,12 +172,25 @@ class Store {
     this.#revision += 1;
     const value = input.type === 'append' ? (item?.value ?? '') + input.value : input.value;
     const version = (item?.version ?? 0) + 1;
-    this.#items.set(key, { value, mod: this.#revision, version });
+    this.#items.set(key, { value, mod: this.#revision, create: item?.create ?? this.#revision, version });
     const numbers = {
       ...this.#revisions({ revision: this.#revision }),
       ...this.#versions({ version, created: !item }),
     };
     return { type: 'written', ...numbers };
+  }
+
+  list(prefix: string): Pick<Listing, 'prefix' | 'revision' | 'items'> {
+    const items = [...this.#items]
+      .filter(([key]) => key.startsWith(prefix))
+      .sort(([x], [y]) => compareKeys(x, y))
+      .map(([key, { value, mod, create, version }]) => ({
+        key,
+        value,
+        modRevision: mod,
+        ...(this.#omit === 'nothing' ? { createRevision: create, version } : {}),
+      }));
+    return { prefix, revision: this.#revision, items };
   }
 
   #read(item: Item | undefined): Output {
@@ -147,24 +219,4 @@ function holds(condition: Condition, item: Item | undefined): boolean {
   if (condition.type === 'absent') return item === undefined;
   if (item === undefined) return false;
   return condition.type === 'exists' || condition.revisions.includes(item.mod);
-}
-
-/** The history with one output changed in one place; null if the chosen output has nothing to change. */
-export function breakOneOutput(random: () => number, history: readonly Operation[]): Operation[] | null {
-  const at = Math.floor(random() * history.length);
-  const operation = history[at];
-  if (!operation?.output) return null;
-  const output = broken(random, operation.output, history);
-  return output && history.map((other, i) => (i === at ? { ...operation, output } : other));
-}
-
-function broken(random: () => number, output: Output, history: readonly Operation[]): Output | null {
-  const fields = Object.entries(output).filter(([name]) => name !== 'type');
-  const [name, value] = fields[Math.floor(random() * fields.length)] ?? [];
-  if (name === undefined) return null;
-  if (typeof value === 'boolean') return { ...output, [name]: !value };
-  if (typeof value === 'number') return { ...output, [name]: Math.max(0, value + (random() < 0.5 ? -1 : 1)) };
-  if (typeof value !== 'string') return null;
-  const others = history.flatMap((other) => (other.output?.type === 'value' ? [other.output.value] : []));
-  return { ...output, [name]: others[Math.floor(random() * others.length)] ?? '?' };
 }

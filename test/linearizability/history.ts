@@ -22,6 +22,8 @@ export type Output =
       readonly type: 'value';
       readonly value: string;
       readonly modRevision?: number;
+      /** Only listings tell it. */
+      readonly createRevision?: number;
       readonly version?: number;
       /** The store's revision at that moment (`Raft-Revision`). */
       readonly storeRevision?: number;

@@ -10,9 +10,12 @@ import type { FreeRevisions } from './free-revisions.ts';
 import type { Operation } from './history.ts';
 import { EMPTY_KEY, type KeyOperation, type KeyState, step } from './key-state.ts';
 import { type OpenChoice, OpenOperations } from './open-operations.ts';
-import { RevisionOrder } from './revision-order.ts';
+import { type Bound, UNBOUNDED } from './revision-bounds.ts';
+import { RevisionOrder, tellsPlace } from './revision-order.ts';
 import { digestOf, type ValueDigest } from './value-digest.ts';
 import { SetHash, Visited } from './visited.ts';
+
+export type BoundOf = (operation: Operation) => Bound;
 
 interface Frame {
   /** The state before this step. */
@@ -30,14 +33,17 @@ interface Frame {
 
 /**
  * Whether `history` (all operations of one key) is linearizable; `unknown` if the budget is exceeded. `free`: the revisions
- * that operations of unknown outcome can have.
+ * that operations of unknown outcome can have; `boundOf`: see revision-bounds.ts;
+ * `initial`: what the key was before.
  */
 export function searchKey(
   history: readonly Operation[],
   budget: Budget,
   free: FreeRevisions,
+  boundOf: BoundOf,
+  initial: KeyState = EMPTY_KEY,
 ): 'ok' | 'violation' | 'unknown' {
-  return new KeySearch(history, budget, free).run();
+  return new KeySearch(history, budget, free, boundOf, initial).run();
 }
 
 class KeySearch {
@@ -50,20 +56,30 @@ class KeySearch {
   readonly #linearized: SetHash;
   readonly #visited = new Visited();
   readonly #frames: Frame[] = [];
-  #state = EMPTY_KEY;
+  /** Every change has a known revision. */
+  readonly #allTold: boolean;
+  #state: KeyState;
   #remaining: number;
 
-  constructor(history: readonly Operation[], budget: Budget, free: FreeRevisions) {
+  constructor(history: readonly Operation[], budget: Budget, free: FreeRevisions, boundOf: BoundOf, initial: KeyState) {
+    this.#state = initial;
     const byCall = [...history].sort((x, y) => x.call - y.call);
     const completed = byCall.filter((operation) => operation.return !== null);
     const open = byCall.filter((operation) => operation.return === null && operation.input.type !== 'get');
     const digests = new DigestCache();
     this.#budget = budget;
-    this.#completed = completed.map((operation) => digested(operation, digests.of));
+    this.#completed = completed.map((operation) => digested(operation, digests.of, boundOf));
     this.#returns = Float64Array.from(completed, (operation) => operation.return!);
     this.#events = new EventList(completed.map(({ call }, i) => ({ call, return: this.#returns[i]! })));
-    this.#order = new RevisionOrder(completed);
-    this.#open = new OpenOperations(open, digests.of, open.length === 0 ? new Set() : valuesSeen(completed), free);
+    this.#order = new RevisionOrder(this.#completed);
+    this.#open = new OpenOperations(
+      open,
+      digests.of,
+      open.length === 0 ? new Set() : valuesSeen(completed),
+      free,
+      boundOf,
+    );
+    this.#allTold = open.length === 0 && completed.every((operation) => !writes(operation) || tellsPlace(operation));
     this.#linearized = new SetHash(completed.length + open.length);
     this.#remaining = completed.length;
   }
@@ -92,8 +108,9 @@ class KeySearch {
     while (node !== 0 && !isReturn(node)) {
       const after = this.#events.after(node);
       const operation = operationOf(node);
-      if (this.#order.allows(operation) && step(this.#state, this.#completed[operation]!) === this.#state) {
-        this.#take(operation, this.#state, true);
+      const next = this.#order.allows(operation) ? step(this.#state, this.#completed[operation]!) : null;
+      if (next !== null && this.#changesNothing(next)) {
+        this.#take(operation, next, true);
         // Its return may have been the very next event.
         node = this.#events.after(0);
       } else {
@@ -101,6 +118,11 @@ class KeySearch {
       }
     }
     return this.#events.after(0);
+  }
+
+  /** When all changes are told, those still to come have revisions above whatever the order lets anybody see by now. */
+  #changesNothing(next: KeyState): boolean {
+    return next === this.#state || (this.#allTold && next.value === this.#state.value && next.mod === this.#state.mod);
   }
 
   #tryCompleted(operation: number): boolean {
@@ -183,9 +205,15 @@ class DigestCache {
   };
 }
 
-function digested({ input, output }: Operation, digest: (value: string) => ValueDigest): KeyOperation {
-  if (input.type === 'put' || input.type === 'append') return { input, output, digest: digest(input.value) };
-  return { input, output, digest: output?.type === 'value' ? digest(output.value) : null };
+function digested(operation: Operation, digest: (value: string) => ValueDigest, boundOf: BoundOf): KeyOperation {
+  const { input, output } = operation;
+  const bound = tellsPlace(operation) ? UNBOUNDED : boundOf(operation);
+  if (input.type === 'put' || input.type === 'append') return { input, output, digest: digest(input.value), bound };
+  return { input, output, digest: output?.type === 'value' ? digest(output.value) : null, bound };
+}
+
+function writes({ output }: Operation): boolean {
+  return output?.type === 'written' || (output?.type === 'deleted' && output.deleted);
 }
 
 function valuesSeen(completed: readonly Operation[]): Set<string> {

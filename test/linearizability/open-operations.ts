@@ -1,6 +1,7 @@
 import type { FreeRevisions } from './free-revisions.ts';
 import type { Operation } from './history.ts';
 import { type KeyOperation, type KeyState, stepOpen } from './key-state.ts';
+import type { Bound } from './revision-bounds.ts';
 import { UNSEEN, type ValueDigest } from './value-digest.ts';
 
 /** One choice: an operation of unknown outcome happens now. */
@@ -33,9 +34,10 @@ export class OpenOperations {
     digestOf: (value: string) => ValueDigest,
     seen: ReadonlySet<string>,
     free: FreeRevisions,
+    boundOf: (operation: Operation) => Bound,
   ) {
     this.#free = free;
-    this.#opens = operations.map((operation) => prepare(operation, digestOf, seen));
+    this.#opens = operations.map((operation) => prepare(operation, digestOf, seen, boundOf(operation)));
     this.#used = new Uint8Array(operations.length);
   }
 
@@ -67,10 +69,15 @@ export class OpenOperations {
   }
 }
 
-function prepare(operation: Operation, digestOf: (value: string) => ValueDigest, seen: ReadonlySet<string>): Open {
+function prepare(
+  operation: Operation,
+  digestOf: (value: string) => ValueDigest,
+  seen: ReadonlySet<string>,
+  bound: Bound,
+): Open {
   const { input, call } = operation;
   const condition = input.type === 'get' ? null : (input.condition ?? null);
-  const base = { input, output: null, call };
+  const base = { input, output: null, call, bound };
   if (input.type === 'get') return { ...base, digest: null, effectClass: null };
   if (input.type === 'delete') return { ...base, digest: null, effectClass: JSON.stringify(['delete', condition]) };
   const { type, value } = input;

@@ -43,12 +43,13 @@ export class Visited {
   }
 
   #mix(linearized: SetHash, state: KeyState): void {
-    const { value, version, mod, modKnown, floor } = state;
+    const { value, version, mod, modKnown, create, createKnown, floor } = state;
     for (let lane = 0; lane < 4; lane++) {
       let hash = linearized.lanes[lane]! ^ Math.imul(lane + 1, 0x2545f491);
       hash = stirred(hash, value === null ? -2 : value.length);
       if (value !== null) hash = stirred(stirred(stirred(hash, value.a), value.b), value.c);
-      hash = stirred(stirred(hash, version), modKnown ? 1 : 0);
+      hash = stirred(stirred(hash, version), (modKnown ? 1 : 0) + (createKnown ? 2 : 0));
+      hash = stirred(stirred(hash, create | 0), Math.floor(create / 2 ** 32));
       hash = stirred(stirred(hash, mod | 0), Math.floor(mod / 2 ** 32));
       hash = stirred(stirred(hash, floor | 0), Math.floor(floor / 2 ** 32));
       this.#hash[lane] = mixed(hash);
