@@ -1,5 +1,9 @@
-/** MessagePack with one encoder for all: a new one for each value would cost a 2 KB buffer that its bytes keep alive. */
-import { decode, Encoder } from '@msgpack/msgpack';
+/**
+ * MessagePack, with one encoder for all (a new one for each value would cost a 2 KB buffer that its bytes keep alive), and
+ * with a decoder that looks before it allocates.
+ */
+import { decode as decodeUnchecked, Encoder } from '@msgpack/msgpack';
+import { holdsWhatItClaims } from './claims.ts';
 
 /** An encoder keeps the largest buffer that it ever needed: above this it is let go. */
 const MAX_KEPT_BYTES = 256 * 1024;
@@ -13,4 +17,8 @@ export function encode(value: unknown): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-export { decode };
+/** Throws RangeError or DecodeError on anything that is not one whole value. */
+export function decode(bytes: Uint8Array): unknown {
+  if (!holdsWhatItClaims(bytes)) throw new RangeError('a value that claims to hold more than it does, or too deep');
+  return decodeUnchecked(bytes);
+}

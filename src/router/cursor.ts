@@ -62,12 +62,9 @@ export async function parseCursor(text: string, listing: Listing): Promise<Curso
   return { revision, after };
 }
 
-/** An array is made as long as it claims to be before its elements are read: a few bytes could ask for gigabytes. */
-const DECODING = { maxArrayLength: 4, maxMapLength: 0 };
-
 function decodeFields(bytes: Uint8Array): z.infer<typeof schema> | null {
   try {
-    return schema.parse(decode(bytes, DECODING));
+    return schema.parse(decode(bytes));
   } catch {
     return null;
   }
