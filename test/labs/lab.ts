@@ -12,6 +12,8 @@ export interface LabTest {
 
 export interface LabOptions {
   readonly seed: number;
+  /** Told of every event, as one line; for replays. */
+  readonly trace?: (line: string) => void;
 }
 
 export interface LabReport {

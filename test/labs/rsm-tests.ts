@@ -1,3 +1,178 @@
-import type { LabTest } from './lab.ts';
+/** The eight tests of the 2025 labs' replicated state machine (`rsm`, 4A and 4C), under their own names; three servers each. */
+import { SETTLE_MS } from './kv-cluster.ts';
+import { LabFailure, type LabOptions, type LabReport, type LabTest } from './lab.ts';
+import { DEC, INC, NULL, RsmCluster, SUBMIT_MS, type Submitted } from './rsm-cluster.ts';
 
-export const RSM_TESTS: readonly LabTest[] = [];
+const INCS = 100;
+const SUBMITS = 100;
+/** `NSEC + 1`. */
+const MUST_RETURN_MS = SUBMIT_MS + 1000;
+
+async function count(rsm: RsmCluster, incs: number): Promise<void> {
+  for (let i = 1; i <= incs; i += 1) await rsm.oneMust(INC, i);
+}
+
+function basic(options: LabOptions): Promise<LabReport> {
+  const rsm = new RsmCluster(options);
+  return rsm.play(async () => {
+    for (let i = 1; i <= 10; i += 1) {
+      await rsm.oneMust(INC, i);
+      await rsm.checkCounter(i, 3);
+    }
+    return undefined;
+  });
+}
+
+function concurrent(options: LabOptions): Promise<LabReport> {
+  const CLIENTS = 50;
+  const rsm = new RsmCluster(options);
+  return rsm.play(async () => {
+    const values = await Promise.all(Array.from({ length: CLIENTS }, () => rsm.one(INC)));
+    if (new Set(values).size !== CLIENTS) throw new LabFailure(`two Incs were told the same number: ${values}`);
+    await rsm.checkCounter(CLIENTS, 3);
+    return undefined;
+  });
+}
+
+function leaderFailure(options: LabOptions): Promise<LabReport> {
+  const rsm = new RsmCluster(options);
+  const { cluster } = rsm;
+  return rsm.play(async () => {
+    await rsm.oneMust(INC, 1);
+    await rsm.checkCounter(1, 3);
+    const leader = cluster.leader()!;
+    cluster.partition(cluster.slots.filter((slot) => slot !== leader));
+    await rsm.oneMust(INC, 2);
+    await rsm.checkCounter(2, 2);
+    cluster.connectAll();
+    await rsm.checkCounter(2, 3);
+    return undefined;
+  });
+}
+
+/**
+ * What a leader took in while it had no majority must not be answered before it knows, and must be as soon as it does. Here a leader
+ * without a quorum steps down after one election timeout, which therefore must be longer than the second that the Decs
+ * have to wait for; the majority is asked to stand, as a router asks it.
+ */
+function leaderPartition(options: LabOptions): Promise<LabReport> {
+  const rsm = new RsmCluster(options, { electionTimeoutMs: 1500 });
+  const { cluster } = rsm;
+  return rsm.play(async () => {
+    await rsm.oneMust(INC, 1);
+    await rsm.checkCounter(1, 3);
+    const { majority, minority } = cluster.splitWithLeaderInMinority();
+    const leader = cluster.leader()!;
+    cluster.partition(majority, minority);
+    const answers: Submitted[] = [];
+    for (let i = 0; i < SUBMITS; i += 1) void rsm.submit(leader, DEC).then((answer) => answers.push(answer));
+
+    let healed = false;
+    let incs = 0;
+    const submitting = (async () => {
+      while (!healed) if ((await rsm.one(INC, majority)) !== null) incs += 1;
+    })();
+    await cluster.sleep(1000);
+    if (answers.length > 0) throw new LabFailure(`${answers.length} Decs returned in the minority`);
+    healed = true;
+    cluster.connectAll();
+    const healedMs = cluster.nowMs;
+    await cluster.eventually(1000, 'all Decs return', () => answers.length === SUBMITS);
+    if (answers.some(({ type }) => type === 'OK')) throw new LabFailure('a Dec of the minority said OK');
+    const returnedMs = cluster.nowMs - healedMs;
+    await submitting;
+    await rsm.checkCounter(1 + incs, 3);
+    return { returnedMs, incs };
+  });
+}
+
+function restartReplay(options: LabOptions): Promise<LabReport> {
+  const rsm = new RsmCluster(options);
+  return rsm.play(async () => {
+    await count(rsm, INCS);
+    await rsm.checkCounter(INCS, 3);
+    await rsm.cluster.restartAll();
+    await rsm.oneMust(INC, INCS + 1);
+    await rsm.checkCounter(INCS + 1, 3);
+    return undefined;
+  });
+}
+
+/** Nulls under way when every server ends: each submission must return all the same. Returns after how long the last one did. */
+async function shutDownUnderLoad(rsm: RsmCluster): Promise<number> {
+  const { cluster } = rsm;
+  const begunMs = cluster.nowMs;
+  let returned = 0;
+  for (let i = 0; i < SUBMITS; i += 1) {
+    void rsm.one(NULL).then(() => {
+      returned += 1;
+    });
+  }
+  await cluster.sleep(20);
+  cluster.crash(cluster.slots, 2 * MUST_RETURN_MS);
+  await cluster.eventually(MUST_RETURN_MS, 'all Nulls return', () => returned === SUBMITS);
+  return cluster.nowMs - begunMs;
+}
+
+function shutdown(options: LabOptions): Promise<LabReport> {
+  const rsm = new RsmCluster(options);
+  return rsm.play(async () => ({ returnedMs: await shutDownUnderLoad(rsm) }));
+}
+
+function restartSubmit(options: LabOptions): Promise<LabReport> {
+  const rsm = new RsmCluster(options);
+  const { cluster } = rsm;
+  return rsm.play(async () => {
+    await count(rsm, INCS);
+    await rsm.checkCounter(INCS, 3);
+    await cluster.restartAll();
+    await rsm.oneMust(INC, INCS + 1);
+    await rsm.checkCounter(INCS + 1, 3);
+
+    const returnedMs = await shutDownUnderLoad(rsm);
+    cluster.restart();
+    await rsm.oneMust(INC, INCS + 2);
+    await rsm.checkCounter(INCS + 2, 3);
+    return { returnedMs };
+  });
+}
+
+/** The tables are the snapshot: after the restart, the log alone would not be enough to count to a hundred. */
+function snapshot(options: LabOptions): Promise<LabReport> {
+  const MAX_RAFT_STATE_BYTES = 1000;
+  const rsm = new RsmCluster(options, { maxRaftStateBytes: MAX_RAFT_STATE_BYTES });
+  const { cluster } = rsm;
+  return rsm.play(async () => {
+    await count(rsm, INCS);
+    await rsm.checkCounter(INCS, 3);
+    const logBytes = cluster.logBytes();
+    if (logBytes > 2 * MAX_RAFT_STATE_BYTES) throw new LabFailure(`a log of ${logBytes} B`);
+    for (const slot of cluster.slots) {
+      if (cluster.raft(slot)!.log.firstIndex === 1) throw new LabFailure(`server ${slot} never compacted its log`);
+    }
+    await cluster.restartAll();
+    await rsm.oneMust(INC, INCS + 1);
+    await rsm.checkCounter(INCS + 1, 3);
+    await cluster.sleep(SETTLE_MS);
+    return { logBytes };
+  });
+}
+
+function test(name: string, bound: string, run: (options: LabOptions) => Promise<LabReport>): LabTest {
+  return { name, servers: 3, bound, run };
+}
+
+export const RSM_TESTS: readonly LabTest[] = [
+  test('TestBasic rsm4A', '10 Incs: reply i + 1, and all servers count it', basic),
+  test('TestConcurrent rsm4A', '50 Incs at once, each counted once', concurrent),
+  test('TestLeaderFailure rsm4A', 'an Inc without the leader; all agree when it is back', leaderFailure),
+  test(
+    'TestLeaderPartition rsm4A',
+    '100 Decs of the minority: pending at 1 s, none OK, all back ≤ 1 s after healing',
+    leaderPartition,
+  ),
+  test('TestRestartReplay rsm4A', 'after a restart of all, the next Inc is 101', restartReplay),
+  test('TestShutdown rsm4A', '100 Nulls return ≤ 11 s after all servers are shut down', shutdown),
+  test('TestRestartSubmit rsm4A', 'shutdown under load ≤ 11 s; the next Inc counts', restartSubmit),
+  test('TestSnapshot rsm4C', 'log ≤ 2,000 B; after a restart from the snapshot, 101', snapshot),
+];

@@ -70,7 +70,7 @@ describe('a follower that missed what is compacted', () => {
         for (let i = 0; i < 8; i += 1) expect(await group.put(`big${i}`, 'x'.repeat(500_000))).toBe('written');
         group.heal();
         await group.pass(3000, () => group.object(3).instance?.peer.storage.staging() !== null);
-        for (let i = 0; i < afterEvents; i += 1) await group.world.scheduler.step();
+        await group.step(afterEvents);
         group.world.crash(group.object(victimRole === 1 ? (group.leader() ?? 1) : 3));
         expect(await group.put('after', 'crash')).toBe('written');
         expect(await group.pass(20_000, () => group.equal([1, 2, 3])), `after ${afterEvents} events`).toBe(true);

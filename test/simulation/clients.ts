@@ -4,108 +4,75 @@
  */
 import { createHash } from 'node:crypto';
 import type { Condition, KeyValue, Query } from '../../src/kv/commands.ts';
-import { GroupClient } from '../../src/router/group.ts';
+import type { GroupClient } from '../../src/router/group.ts';
 import type { ReadOutcome } from '../../src/router/read.ts';
 import type { Write, WriteOutcome } from '../../src/router/write.ts';
 import type { Input, Operation, Output } from '../linearizability/history.ts';
 import type { Listing } from '../linearizability/listing.ts';
+import { Clerk, openSession } from './clerk-identity.ts';
 import type { Random } from './random.ts';
+import { SimRouter } from './sim-router.ts';
 import type { World } from './world.ts';
 
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+export { type Listing, SimRouter };
 
-export type { Listing };
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const CLIENT_TIMEOUT_MS = 12_000;
 const MAX_TRIES = 4;
+/** Requests of one client under way at once; the checker's work grows with them. */
+const MAX_UNDER_WAY = 24;
 
 const digest16 = (bytes: Uint8Array): Uint8Array =>
   new Uint8Array(createHash('sha256').update(bytes).digest().subarray(0, 16));
 
-/** A router's isolate; `restart` forgets everything, and answers to what was under way never come. */
-export class SimRouter {
-  readonly #world: World;
-  readonly #hints: readonly string[];
-  readonly name: string;
-  #life = 0;
-  client: GroupClient;
-
-  constructor(world: World, name: string, hints: readonly string[]) {
-    this.#world = world;
-    this.name = name;
-    this.#hints = hints;
-    this.client = this.#start();
-  }
-
-  #start(): GroupClient {
-    const { scheduler, random } = this.#world;
-    this.#life += 1;
-    const life = this.#life;
-    const alive = (run: () => void): void => {
-      if (life === this.#life) run();
-    };
-    return new GroupClient(
-      {
-        now: () => scheduler.nowMs,
-        random: () => random.float(),
-        randomId: () => random.hex(32),
-        setTimer: (delayMs, run) => scheduler.after(delayMs, () => alive(run)),
-        call: (objectName, _hint, route, body, signal) =>
-          new Promise((resolve, reject) => {
-            signal.addEventListener('abort', () => reject(new Error('aborted')));
-            this.#world.request(this.name, objectName, route, body).then(
-              (answer) => alive(() => resolve(answer)),
-              (error) => alive(() => reject(error)),
-            );
-          }),
-        log: (event) => this.#world.note(this.name, JSON.stringify(event)),
-      },
-      this.#hints,
-    );
-  }
-
-  restart(): void {
-    this.#world.note(this.name, 'isolate restarted');
-    this.client = this.#start();
-  }
-}
+/**
+ * `nothing`: it is certain that nothing was done, and nothing was told. `refused`: the same, by an answer that is kept. Null:
+ * nobody knows whether it was done.
+ */
+type Ended<T> = T | 'nothing' | 'refused' | null;
 
 export interface Workload {
   readonly group: string;
   /** Their ids: some requests name the peer that must answer (`?peer=`). */
   readonly peers: readonly string[];
   readonly keys: readonly string[];
+  /** This share of all operations goes to the first key. */
+  readonly hotShare: number;
   readonly maxThinkMs: number;
+  /** Sessions may be gone at any time: clerks open them first, come back late, and bring new ones. */
+  readonly sessionsExpire: boolean;
 }
 
 export class SimClient {
   readonly #world: World;
+  readonly #random: Random;
   readonly #routers: readonly SimRouter[];
   readonly #workload: Workload;
-  readonly #number: number;
+  readonly #name: string;
   /** Null: its writes bring no identity. */
-  readonly #clerkId: string | null;
-  #seq = 0;
-  readonly #unresolved = new Set<number>();
+  #clerk: Clerk | null;
+  #clerks = 0;
   #written = 0;
+  #underWay = 0;
+  readonly #bursts = new Set<Promise<void>>();
   readonly history: Mutable<Operation>[] = [];
   readonly listings: Listing[] = [];
   stopped = false;
   /** Operations that were answered. */
   completed = 0;
+  /** Writes that the store refused because it is full, and sessions that were found gone. */
+  readonly told = { storageFull: 0, sessionExpired: 0 };
 
-  constructor(world: World, number: number, routers: readonly SimRouter[], workload: Workload, clerkId: string | null) {
+  constructor(world: World, name: string, routers: readonly SimRouter[], workload: Workload, isClerk: boolean) {
     this.#world = world;
-    this.#number = number;
+    this.#name = name;
+    this.#random = world.stream(name);
     this.#routers = routers;
     this.#workload = workload;
-    this.#clerkId = clerkId;
-  }
-
-  get #random(): Random {
-    return this.#world.random;
+    this.#clerk = isClerk ? this.#newClerk() : null;
   }
 
   async run(): Promise<void> {
@@ -113,13 +80,31 @@ export class SimClient {
       if (this.#random.chance(0.05)) await this.#list();
       else await this.#one();
       await this.#world.scheduler.sleep(this.#random.between(0, this.#workload.maxThinkMs));
+      if (this.#workload.sessionsExpire && this.#random.chance(0.2)) await this.#leave();
+    }
+    await Promise.all(this.#bursts);
+  }
+
+  /** Long enough for a session to go; or the identity is forgotten, and its session stays behind. */
+  async #leave(): Promise<void> {
+    if (this.#random.chance(0.5) && this.#clerk !== null) this.#clerk = this.#newClerk();
+    else await this.#world.scheduler.sleep(this.#random.between(1500, 6000));
+  }
+
+  /** So many requests at once. A clerk may do so once it has a session. */
+  burst(count: number): void {
+    if (this.stopped || (this.#clerk !== null && !this.#clerk.established)) return;
+    for (let i = 0; i < count && this.#underWay < MAX_UNDER_WAY; i += 1) {
+      const one = this.#one().finally(() => this.#bursts.delete(one));
+      one.catch((error) => this.#world.fail(String(error)));
+      this.#bursts.add(one);
     }
   }
 
   async #one(): Promise<void> {
-    const key = this.#random.pick(this.#workload.keys);
+    const key = this.#drawKey();
     const operation: Mutable<Operation> = {
-      clientId: this.#number,
+      clientId: this.#name,
       key,
       input: this.#draw(key),
       call: this.#world.scheduler.nowMs,
@@ -127,12 +112,20 @@ export class SimClient {
       output: null,
     };
     this.history.push(operation);
+    this.#underWay += 1;
     const output = operation.input.type === 'get' ? await this.#get(key) : await this.#write(operation);
-    if (output === 'nothing') this.history.splice(this.history.indexOf(operation), 1);
-    if (output === null || output === 'nothing') return;
+    this.#underWay -= 1;
+    if (output === 'nothing' || output === 'refused') this.history.splice(this.history.indexOf(operation), 1);
+    if (output === 'refused') this.completed += 1;
+    if (output === null || output === 'nothing' || output === 'refused') return;
     operation.output = output;
     operation.return = this.#world.scheduler.nowMs;
     this.completed += 1;
+  }
+
+  #drawKey(): string {
+    const { keys, hotShare } = this.#workload;
+    return this.#random.chance(hotShare) ? keys[0]! : this.#random.pick(keys);
   }
 
   #draw(key: string): Input {
@@ -141,7 +134,7 @@ export class SimClient {
     const condition = this.#drawCondition(key);
     if (kind === 'delete') return { type: 'delete', condition };
     this.#written += 1;
-    return { type: kind, value: `${this.#number}.${this.#written};`, condition };
+    return { type: kind, value: `${this.#name}.${this.#written};`, condition };
   }
 
   #drawCondition(key: string): Condition | null {
@@ -168,7 +161,7 @@ export class SimClient {
   }
 
   /** A get without an answer says nothing. */
-  async #get(key: string): Promise<Output | 'nothing'> {
+  async #get(key: string): Promise<Ended<Output>> {
     const query: Query = { type: 'get', key: encoder.encode(key) };
     // A leader that was deposed and does not know it is asked too, though no router would go there any more.
     const peer = this.#random.chance(0.3) ? this.#random.pick(this.#workload.peers) : null;
@@ -183,33 +176,60 @@ export class SimClient {
     return { type: 'value', value: decoder.decode(value), modRevision, version, storeRevision: answer.revision };
   }
 
-  async #write(operation: Operation): Promise<Output | 'nothing' | null> {
-    const seq = this.#seq + 1;
-    this.#seq = seq;
-    this.#unresolved.add(seq);
+  // ---- writes
+
+  #newClerk(): Clerk {
+    this.#clerks += 1;
+    return new Clerk(this.#clerks === 1 ? this.#name : `${this.#name}-${this.#clerks}`);
+  }
+
+  /** The clerk of the next write. Null: there is no room for its session, or nobody leads. */
+  async #ready(): Promise<Clerk | null> {
+    if (this.#clerk?.exhausted === true) this.#clerk = this.#newClerk();
+    const clerk = this.#clerk;
+    if (clerk === null || clerk.established) return clerk;
+    // Nothing may follow seq 1 until it has its reply.
+    if (!this.#workload.sessionsExpire) return clerk.begun ? null : clerk;
+    if (clerk.opening) return null;
+    clerk.opening = true;
+    if (await openSession(this.#world, this.#name, this.#workload.group, clerk.id)) clerk.opened();
+    // Whoever repeated it later might open the session a second time, when it has gone.
+    else if (this.#clerk === clerk) this.#clerk = this.#newClerk();
+    return clerk.established ? clerk : null;
+  }
+
+  async #write(operation: Operation): Promise<Ended<Output>> {
+    const clerk = await this.#ready();
+    if (clerk === null && this.#clerk !== null) return 'nothing';
+    const seq = clerk?.take() ?? 0;
     let uncertain = false;
     for (let i = 0; i < MAX_TRIES || seq === 1; i += 1) {
       const outcome = await this.#patient<WriteOutcome>((router) =>
-        router.write(this.#workload.group, this.#request(operation, seq)),
+        router.write(this.#workload.group, this.#request(operation, clerk, seq)),
       );
-      const output = outcome === null ? null : toOutput(outcome);
-      if (output !== null && output !== 'nothing') {
-        this.#unresolved.delete(seq);
-        return output;
+      const ended = outcome === null ? null : this.#toOutput(outcome);
+      if (ended === 'expired') {
+        if (this.#clerk === clerk) this.#clerk = this.#newClerk();
+        return uncertain ? null : 'nothing';
       }
-      if (output === null) uncertain = true;
+      if (ended !== null && ended !== 'nothing') {
+        clerk?.resolve(seq);
+        return ended;
+      }
+      if (ended === null) uncertain = true;
       // Without an identity, a repeat would be another write.
-      if (this.#clerkId === null) break;
+      if (clerk === null) break;
       // Nothing may follow seq 1 until it has its reply.
       if (this.stopped && i >= MAX_TRIES) break;
-      await this.#world.scheduler.sleep(this.#random.between(1, 200));
+      const longestMs = this.#workload.sessionsExpire ? 4000 : 200;
+      await this.#world.scheduler.sleep(this.#random.between(1, longestMs));
     }
     return uncertain ? null : 'nothing';
   }
 
-  #request({ key: keyText, input }: Operation, seq: number): Write {
+  #request({ key: keyText, input }: Operation, by: Clerk | null, seq: number): Write {
     const key = encoder.encode(keyText);
-    const clerk = this.#clerkId === null ? null : { id: this.#clerkId, seq, acked: Math.min(...this.#unresolved) - 1 };
+    const clerk = by === null ? null : { id: by.id, seq, acked: by.acked };
     const requestDigest = digest16(encoder.encode(JSON.stringify([keyText, input])));
     if (input.type === 'get') throw new Error('a get is no write');
     const condition = input.condition ?? null;
@@ -219,6 +239,33 @@ export class SimClient {
     const operation = { op: input.type, key, condition, value, valueDigest: digest16(value) };
     return { operation, requestDigest, clerk, peer: null };
   }
+
+  #toOutput(outcome: WriteOutcome): Ended<Output> | 'expired' {
+    if (!outcome.ok) return outcome.failure.type === 'outcome_unknown' ? null : 'nothing';
+    const { result } = outcome;
+    switch (result.type) {
+      case 'written':
+        return { type: 'written', created: result.created, revision: result.revision, version: result.version };
+      case 'deleted':
+        return { type: 'deleted', revision: result.revision, deleted: result.deleted === 1 };
+      case 'precondition_failed':
+        return { type: 'precondition_failed', modRevision: result.modRevision };
+      case 'sessions_full':
+        return 'nothing';
+      case 'storage_full':
+        this.told.storageFull += 1;
+        return 'refused';
+      case 'value_too_large':
+        return 'refused';
+      case 'session_expired':
+        this.told.sessionExpired += 1;
+        if (this.#workload.sessionsExpire) return 'expired';
+        break;
+    }
+    throw new Error(`a clerk that keeps the rules was told ${result.type}`);
+  }
+
+  // ---- listings
 
   /** All pages of one listing, three keys a page: one read of everything at one revision. */
   async #list(): Promise<void> {
@@ -254,26 +301,4 @@ export class SimClient {
 function revisionIn(output: Output): number | null {
   if (output.type === 'value' || output.type === 'precondition_failed') return output.modRevision ?? null;
   return output.type === 'missing' ? null : (output.revision ?? null);
-}
-
-/** `nothing`: the store says that nothing was done; null: nobody knows. */
-function toOutput(outcome: WriteOutcome): Output | 'nothing' | null {
-  if (!outcome.ok) return outcome.failure.type === 'outcome_unknown' ? null : 'nothing';
-  const { result } = outcome;
-  switch (result.type) {
-    case 'written':
-      return { type: 'written', created: result.created, revision: result.revision, version: result.version };
-    case 'deleted':
-      return { type: 'deleted', revision: result.revision, deleted: result.deleted === 1 };
-    case 'precondition_failed':
-      return { type: 'precondition_failed', modRevision: result.modRevision };
-    case 'sessions_full':
-    case 'value_too_large':
-    case 'storage_full':
-      return 'nothing';
-    case 'session_expired':
-    case 'seq_acknowledged':
-    case 'seq_reused':
-      throw new Error(`a clerk that keeps the rules was told ${result.type}`);
-  }
 }

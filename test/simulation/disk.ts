@@ -12,9 +12,13 @@ const MAX_PARAMETERS = 100;
 
 export class Disk {
   readonly #scheduler: Scheduler;
-  #sql = new NodeSql();
+  readonly #sql = new NodeSql();
   /** How long a flush takes, drawn anew for each. */
   flushMs: () => number = () => 1;
+  /** A chunk of a snapshot is stored, and others are to follow. */
+  onStaging: () => void = () => {};
+  /** The last chunk of a snapshot is there: in this turn it takes the state's place, or is refused. */
+  onInstalling: () => void = () => {};
   /** Turns are numbered; those up to `durableTurn` are on disk. */
   #turn = 0;
   #turnOpen = false;
@@ -24,6 +28,10 @@ export class Disk {
   #generation = 0;
   /** In which turn each log row was last written: what the invariant "on a quorum's disks" looks at. */
   readonly logRowTurn = new Map<number, number>();
+  /** In which turn the stored term or vote last changed: what the invariant on a leader's own vote looks at. */
+  voteTurn = 0;
+  #vote = '';
+  #hasTables = false;
   alarmMs: number | null = null;
   /** Statements that wrote; setting the alarm is none. */
   statementsWritten = 0;
@@ -39,14 +47,30 @@ export class Disk {
       exec: (statement: string, ...parameters: SqlValue[]): SqlRow[] => {
         if (refused()) throw new Error('storage: this instance was superseded, or the storage is out of order');
         checkLimits(parameters);
-        if (!/^\s*SELECT/i.test(statement)) {
-          this.statementsWritten += 1;
-          this.write();
-        }
-        if (statement.startsWith('INSERT INTO log ')) this.logRowTurn.set(parameters[0] as number, this.#turn);
+        const kind = kindOf(statement);
+        if (kind === 'read') return this.#sql.exec(statement, ...parameters);
+        this.statementsWritten += 1;
+        this.write();
+        if (kind === 'log') this.logRowTurn.set(parameters[0] as number, this.#turn);
+        else if (kind === 'state') this.#noteVote(`${parameters[0]}/${parameters[1]}`);
+        else if (kind === 'staging') this.onStaging();
+        else if (kind === 'installing') this.onInstalling();
         return this.#sql.exec(statement, ...parameters);
       },
     };
+  }
+
+  #noteVote(vote: string): void {
+    if (vote !== this.#vote) this.voteTurn = this.#turn;
+    this.#vote = vote;
+  }
+
+  get hasTables(): boolean {
+    if (this.#hasTables) return true;
+    const found = this.#sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'peer_state'").length > 0;
+    // Nothing takes them away but a crash before they are on disk.
+    this.#hasTables = found && !this.unflushed;
+    return found;
   }
 
   /** Something is written in the turn at hand. */
@@ -56,7 +80,7 @@ export class Disk {
     this.#turn += 1;
     const turn = this.#turn;
     const generation = this.#generation;
-    this.#sql.exec(`SAVEPOINT turn${turn}`);
+    this.#sql.exec(`SAVEPOINT ${this.#savepoint(turn)}`);
     // The synchronous part of this event ends before the next microtask.
     queueMicrotask(() => {
       if (generation === this.#generation && this.#turn === turn) this.#closeTurn(turn);
@@ -81,15 +105,17 @@ export class Disk {
 
   /** Everything written is on disk: the outermost savepoint is the oldest of them. */
   #releaseAll(): void {
-    const oldest = this.#oldestSavepoint;
-    if (oldest === null) return;
-    this.#sql.exec(`RELEASE turn${oldest}`);
+    if (this.#releasedTurn === this.#turn) return;
+    this.#sql.exec(`RELEASE ${this.#savepoint(this.#releasedTurn + 1)}`);
     this.#releasedTurn = this.#turn;
   }
 
+  /** The turns after this one are savepoints, one within the other. */
   #releasedTurn = 0;
-  get #oldestSavepoint(): number | null {
-    return this.#releasedTurn < this.#turn ? this.#releasedTurn + 1 : null;
+
+  /** Named by its place in the stack: few names, so that the statements are prepared once. */
+  #savepoint(turn: number): string {
+    return `turn${turn - this.#releasedTurn}`;
   }
 
   /** Runs once everything written so far is on disk: the output gate, and `storage.sync()`. Never, after a crash. */
@@ -108,33 +134,17 @@ export class Disk {
     this.#waiting = [];
     const firstLost = this.durableTurn + 1;
     if (firstLost <= this.#turn) {
-      this.#sql.exec(`ROLLBACK TO turn${firstLost}`);
-      this.#sql.exec(`RELEASE turn${firstLost}`);
+      this.#sql.exec(`ROLLBACK TO ${this.#savepoint(firstLost)}`);
       for (const [index, turn] of this.logRowTurn) if (turn >= firstLost) this.logRowTurn.delete(index);
     }
     // What is left of the stack is durable.
-    if (this.#releasedTurn < this.durableTurn && this.#releasedTurn + 1 < firstLost) {
-      this.#sql.exec(`RELEASE turn${this.#releasedTurn + 1}`);
-    }
+    this.#releaseAll();
     this.#turn = this.durableTurn;
+    this.#vote = '';
     this.#releasedTurn = this.durableTurn;
     this.#turnOpen = false;
     this.#lastFlushMs = this.#scheduler.nowMs;
     this.alarmMs = this.#durableAlarmMs;
-  }
-
-  /** deleteAll, or an operator's accident: an empty storage. */
-  wipe(): void {
-    this.#generation += 1;
-    this.#sql.database.close();
-    this.#sql = new NodeSql();
-    this.#waiting = [];
-    this.#turn = this.durableTurn;
-    this.#releasedTurn = this.durableTurn;
-    this.#turnOpen = false;
-    this.logRowTurn.clear();
-    this.alarmMs = null;
-    this.#durableAlarmMs = null;
   }
 
   close(): void {
@@ -157,4 +167,24 @@ function checkLimits(parameters: readonly SqlValue[]): void {
     else if (typeof value === 'string') bytes += value.length;
   }
   if (bytes > MAX_ROW_BYTES) throw new Error(`a row of ${bytes} bytes`);
+}
+
+type StatementKind = 'read' | 'log' | 'state' | 'staging' | 'installing' | 'write';
+
+const kinds = new Map<string, StatementKind>();
+
+function kindOf(statement: string): StatementKind {
+  let kind = kinds.get(statement);
+  if (kind === undefined) {
+    if (/^\s*SELECT/i.test(statement)) kind = 'read';
+    else if (statement.startsWith('INSERT INTO log ')) kind = 'log';
+    else if (statement.startsWith('UPDATE peer_state ')) kind = 'state';
+    else if (statement.startsWith('INSERT OR REPLACE INTO peer_staging')) kind = 'staging';
+    else if (statement.startsWith('DELETE FROM peer_staging')) kind = 'installing';
+    else kind = 'write';
+    // A limit, though statements are few: none is made of data.
+    if (kinds.size > 4096) kinds.clear();
+    kinds.set(statement, kind);
+  }
+  return kind;
 }

@@ -2,12 +2,27 @@
  * What must hold after every event (Figure 3 of the paper, and more). Looks at the instances that did something; what
  * it remembers of the past is the group's, not any peer's.
  */
-import { createHash } from 'node:crypto';
+import type { Raft } from '../../src/raft/raft.ts';
+import { ElectionRecord } from './election-record.ts';
+import { Promises } from './promises.ts';
 import { type Instance, SimulationError, type World } from './world.ts';
 
 interface CommittedEntry {
   readonly term: number;
-  readonly digest: string;
+  readonly data: Uint8Array;
+}
+
+/** An instance as it was after the last event in which it did something. */
+interface Seen {
+  term: number;
+  commitIndex: number;
+  lastApplied: number;
+  lastIndex: number;
+  lastTerm: number;
+  /** The term that it led, the last one. */
+  leaderTerm: number;
+  /** As a leader: the matchIndex of each follower that was looked into. */
+  readonly matched: Map<number, number>;
 }
 
 export class Invariants {
@@ -15,12 +30,17 @@ export class Invariants {
   readonly #leaders = new Map<number, string>();
   readonly committed: CommittedEntry[] = [];
   readonly #stateHashes = new Map<number, string>();
-  #seen = new WeakMap<Instance, { term: number; commitIndex: number; lastApplied: number; leaderTerm: number }>();
+  #seen = new WeakMap<Instance, Seen>();
   /** On disk, by object: neither may ever go back. */
   readonly #durable = new Map<string, { term: number; votedFor: number | null }>();
 
+  readonly #elections: ElectionRecord;
+  readonly #promises: Promises;
+
   constructor(world: World) {
     this.#world = world;
+    this.#elections = new ElectionRecord(this.#assert);
+    this.#promises = new Promises(() => this.committed.length - 1, this.#assertSoon);
   }
 
   /** Told of every leader in its first event as one. */
@@ -40,14 +60,23 @@ export class Invariants {
 
   #checkInstance(instance: Instance): void {
     const { raft } = instance.peer;
+    let seen = this.#seen.get(instance);
+    if (seen === undefined) {
+      seen = { term: 0, commitIndex: 0, lastApplied: 0, lastIndex: 0, lastTerm: 0, leaderTerm: 0, matched: new Map() };
+      this.#seen.set(instance, seen);
+      this.#elections.watch(instance);
+      this.#promises.watch(instance);
+      this.#countInstallations(instance);
+    }
     if (raft === null) return;
-    const seen = this.#seen.get(instance) ?? { term: 0, commitIndex: 0, lastApplied: 0, leaderTerm: 0 };
     this.#assert(raft.currentTerm >= seen.term, instance, 'monotonic term');
     this.#assert(raft.commitIndex >= seen.commitIndex, instance, 'monotonic commitIndex');
     this.#assert(raft.lastApplied >= seen.lastApplied, instance, 'monotonic lastApplied');
     this.#assert(raft.lastApplied <= raft.commitIndex, instance, 'only committed entries are applied');
-    if (raft.role === 'leader' && seen.leaderTerm !== raft.currentTerm) this.#checkNewLeader(instance);
-    if (seen.commitIndex > 0 && raft.log.lastIncludedIndex > seen.commitIndex) this.snapshots += 1;
+    this.#checkLog(instance, raft, seen);
+    this.#elections.checkTerm(instance, seen.term);
+    if (raft.role === 'leader') this.#checkLeader(instance, raft, seen);
+    this.#elections.checkContact(instance);
     // What a restarted instance finds committed was checked before it restarted, as far as the log still has it.
     for (let index = Math.max(seen.commitIndex + 1, raft.log.firstIndex); index <= raft.commitIndex; index += 1) {
       this.#checkCommitted(instance, index);
@@ -55,15 +84,84 @@ export class Invariants {
     if (raft.lastApplied > 0 && raft.lastApplied !== seen.lastApplied && !instance.superseded)
       this.#checkState(instance);
     this.#checkHardState(instance);
-    this.#seen.set(instance, {
-      term: raft.currentTerm,
-      commitIndex: raft.commitIndex,
-      lastApplied: raft.lastApplied,
-      leaderTerm: raft.role === 'leader' ? raft.currentTerm : seen.leaderTerm,
-    });
+    this.#checkAlarm(instance, raft);
+    seen.term = raft.currentTerm;
+    seen.commitIndex = raft.commitIndex;
+    seen.lastApplied = raft.lastApplied;
+    seen.lastIndex = raft.log.lastIndex;
+    seen.lastTerm = raft.log.lastTerm;
+    if (raft.role === 'leader') seen.leaderTerm = raft.currentTerm;
   }
 
-  #checkNewLeader(instance: Instance): void {
+  #countInstallations({ peer: { stateMachine } }: Instance): void {
+    const finishInstall = stateMachine.finishInstall.bind(stateMachine);
+    stateMachine.finishInstall = (header) => {
+      const installed = finishInstall(header);
+      if (installed) this.snapshots += 1;
+      return installed;
+    };
+  }
+
+  /** Only what another term's leader left behind is ever truncated; and who has applied entry 1 knows the group. */
+  #checkLog(instance: Instance, { log, currentTerm, lastApplied }: Raft, seen: Seen): void {
+    const kept =
+      seen.lastTerm !== currentTerm ||
+      seen.lastIndex <= log.lastIncludedIndex ||
+      log.term(seen.lastIndex) === currentTerm;
+    this.#assert(kept, instance, `an entry of the present term is never truncated: ${seen.lastIndex}`);
+    this.#assert(
+      lastApplied === 0 || log.configuration !== null,
+      instance,
+      'who has applied entry 1 has a configuration',
+    );
+  }
+
+  #checkLeader(instance: Instance, raft: Raft, seen: Seen): void {
+    const { log, commitIndex, currentTerm } = raft;
+    if (seen.leaderTerm !== currentTerm) this.#checkNewLeader(instance, seen);
+    this.#assert(
+      commitIndex === seen.commitIndex || log.term(commitIndex) === currentTerm,
+      instance,
+      `only an entry of the leader's own term is committed by counting (5.4.2): ${commitIndex}`,
+    );
+    for (const progress of raft.progress.values()) {
+      const { id, matchIndex, nextIndex } = progress;
+      this.#assert(
+        nextIndex > matchIndex && nextIndex <= log.lastIndex + 1,
+        instance,
+        `nextIndex is beyond matchIndex, and within the log: ${nextIndex} of ${id}`,
+      );
+      if (matchIndex === (seen.matched.get(id) ?? 0)) continue;
+      seen.matched.set(id, matchIndex);
+      this.#checkMatched(instance, raft, id, matchIndex);
+    }
+  }
+
+  /** While the follower is in the leader's term, it has what the leader believes it to have. */
+  #checkMatched(instance: Instance, leader: Raft, id: number, matchIndex: number): void {
+    const voter = leader.configuration?.voters.find((member) => member.id === id);
+    const object = this.#world.objects.get(`${instance.peer.group}/${voter?.slot}.${voter?.incarnation}`);
+    const follower = object?.instance?.peer?.raft;
+    if (follower === undefined || follower === null || follower.currentTerm !== leader.currentTerm) return;
+    const equal =
+      matchIndex <= follower.log.lastIncludedIndex || follower.log.term(matchIndex) === leader.log.term(matchIndex);
+    this.#assert(
+      equal || matchIndex < leader.log.firstIndex,
+      instance,
+      `matchIndex is what the follower has: ${id} at ${matchIndex}`,
+    );
+  }
+
+  /** Who waits for a time has an alarm, once what it wrote is on disk. */
+  #checkAlarm(instance: Instance, { effects }: Raft): void {
+    const { disk } = instance.object;
+    if (instance.superseded || disk.unflushed || effects.deadlineMs === null) return;
+    this.#assert(disk.alarmMs !== null, instance, 'who waits for a time has an alarm');
+  }
+
+  #checkNewLeader(instance: Instance, seen: Seen): void {
+    seen.matched.clear();
+    this.#elections.checkNewLeader(instance);
     const raft = instance.peer.raft!;
     const leader = this.#leaders.get(raft.currentTerm);
     this.#assert(
@@ -87,14 +185,14 @@ export class Invariants {
   #checkCommitted(instance: Instance, index: number): void {
     const [stored] = instance.peer.storage.entries(index, index);
     const term = instance.peer.raft!.log.term(index);
-    const digest = createHash('sha1').update(stored!.data).digest('base64');
+    const { data } = stored!;
     const known = this.committed[index];
     if (known === undefined) {
-      this.committed[index] = { term: term!, digest };
+      this.committed[index] = { term: term!, data: data.slice() };
       this.#checkQuorum(instance, index, term!);
     } else {
       this.#assert(
-        known.term === term && known.digest === digest,
+        known.term === term && Buffer.compare(known.data, data) === 0,
         instance,
         `committed immutable, log matching at ${index}`,
       );
@@ -105,16 +203,16 @@ export class Invariants {
   #checkQuorum(instance: Instance, index: number, term: number): void {
     const { voters } = instance.peer.raft!.configuration!;
     let count = 0;
-    for (const voter of voters) {
-      const object = this.#world.objects.get(`${instance.peer.group}/${voter.slot}.${voter.incarnation}`);
-      const row = object?.disk.inspect("SELECT 1 FROM sqlite_master WHERE name = 'log'")[0];
-      if (object === undefined || row === undefined) continue;
-      const [entry] = object.disk.inspect('SELECT term FROM log WHERE idx = ?', index);
-      const turn = object.disk.logRowTurn.get(index) ?? 0;
-      const [[lastIncludedIndex] = []] = object.disk.inspect('SELECT last_included_index FROM peer_state');
+    for (const { slot, incarnation } of voters) {
+      const disk = this.#world.objects.get(`${instance.peer.group}/${slot}.${incarnation}`)?.disk;
+      if (disk === undefined || !disk.hasTables) continue;
+      const [[entryTerm, lastIncludedIndex] = []] = disk.inspect(
+        'SELECT (SELECT term FROM log WHERE idx = ?), last_included_index FROM peer_state',
+        index,
+      );
       // What it has compacted, it has applied.
-      const compacted = entry === undefined && index <= (lastIncludedIndex as number);
-      if (compacted || (entry?.[0] === term && turn <= object.disk.durableTurn)) count += 1;
+      const compacted = entryTerm === null && index <= (lastIncludedIndex as number);
+      if (compacted || (entryTerm === term && (disk.logRowTurn.get(index) ?? 0) <= disk.durableTurn)) count += 1;
     }
     this.#assert(count * 2 > voters.length, instance, `committed on a quorum's disks: ${index} is on ${count}`);
   }
@@ -152,6 +250,8 @@ export class Invariants {
     this.#stateHashes.clear();
     this.#seen = new WeakMap();
     this.#durable.clear();
+    this.#elections.reset();
+    this.#promises.reset();
   }
 
   /** A wiped disk may forget. */
@@ -159,7 +259,12 @@ export class Invariants {
     this.#durable.delete(name);
   }
 
-  #assert(condition: boolean, instance: Instance, rule: string): void {
+  readonly #assert = (condition: boolean, instance: Instance, rule: string): void => {
     if (!condition) throw new SimulationError(`${instance.label}: ${rule}`);
-  }
+  };
+
+  /** Inside the peer's own turn a throw would be the peer's. */
+  readonly #assertSoon = (condition: boolean, instance: Instance, rule: string): void => {
+    if (!condition) this.#world.fail(`${instance.label}: ${rule}`);
+  };
 }

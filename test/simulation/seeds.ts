@@ -2,7 +2,17 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import type { SimulationPlan } from './plan.ts';
 import type { SimulationResult } from './simulation.ts';
+
+/** A seed that takes this long hangs. */
+const SEED_TIMEOUT_MS = 300_000;
+
+export interface SeedJob {
+  readonly seed: number;
+  readonly allFaults: boolean;
+  readonly plan: Partial<SimulationPlan>;
+}
 
 export type SeedOutcome =
   | { readonly ok: true; readonly result: SimulationResult }
@@ -12,6 +22,8 @@ export interface SeedsOptions {
   readonly from: number;
   readonly count: number;
   readonly allFaults: boolean;
+  /** Instead of what the seeds draw. */
+  readonly plan?: Partial<SimulationPlan>;
   readonly workers?: number;
   /** Told of every seed that is done. */
   readonly onDone?: (outcome: SeedOutcome) => void;
@@ -24,14 +36,17 @@ export async function runSeeds(options: SeedsOptions): Promise<SeedOutcome[]> {
   const threads = Math.max(1, Math.min(options.workers ?? availableParallelism(), options.count));
   await Promise.all(
     Array.from({ length: threads }, async () => {
-      const worker = new Worker(join(import.meta.dirname, 'seeds-worker.ts'));
+      let worker = startWorker();
       try {
         while (next < end) {
           const seed = next;
           next += 1;
-          const outcome = await ask(worker, { seed, allFaults: options.allFaults });
-          outcomes.push(outcome);
-          options.onDone?.(outcome);
+          const outcome = await ask(worker, { seed, allFaults: options.allFaults, plan: options.plan ?? {} });
+          outcomes.push(outcome ?? { ok: false, seed, message: `seed ${seed} does not end` });
+          options.onDone?.(outcomes.at(-1)!);
+          if (outcome !== null) continue;
+          await worker.terminate();
+          worker = startWorker();
         }
       } finally {
         await worker.terminate();
@@ -41,10 +56,18 @@ export async function runSeeds(options: SeedsOptions): Promise<SeedOutcome[]> {
   return outcomes;
 }
 
-function ask(worker: Worker, job: { seed: number; allFaults: boolean }): Promise<SeedOutcome> {
+function startWorker(): Worker {
+  return new Worker(join(import.meta.dirname, 'seeds-worker.ts'));
+}
+
+/** Null: no answer in time. */
+function ask(worker: Worker, job: SeedJob): Promise<SeedOutcome | null> {
   return new Promise((resolve, reject) => {
-    const settle = (outcome: SeedOutcome): void => {
+    const timer = setTimeout(() => settle(null), SEED_TIMEOUT_MS);
+    const settle = (outcome: SeedOutcome | null): void => {
+      clearTimeout(timer);
       worker.off('error', reject);
+      worker.off('message', settle);
       resolve(outcome);
     };
     worker.once('message', settle);

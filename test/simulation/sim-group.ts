@@ -6,8 +6,8 @@ import type { StateMachineFactory } from '../../src/peer/state-machine.ts';
 import type { RaftLimits } from '../../src/raft/types.ts';
 import { DEFAULT_LIMITS } from '../../src/raft/types.ts';
 import type { GroupClient } from '../../src/router/group.ts';
-import { SimRouter } from './clients.ts';
-import { Invariants } from './invariants.ts';
+import { SimRouter } from './sim-router.ts';
+import { Watch } from './watch.ts';
 import { type SimObject, World } from './world.ts';
 
 export const GROUP = 'default';
@@ -23,13 +23,13 @@ export interface SimGroupOptions {
 
 export class SimGroup {
   readonly world: World;
-  readonly invariants: Invariants;
+  readonly invariants: Watch;
   router: SimRouter;
 
   constructor({ seed = 1, peers = 3, limits = {}, createStateMachine = createKeyValueStore }: SimGroupOptions = {}) {
     const settings = { heartbeatMs: 100, electionTimeoutMs: 500, limits: { ...DEFAULT_LIMITS, ...limits } };
     this.world = new World({ seed, createStateMachine, settings, trace: true });
-    this.invariants = new Invariants(this.world);
+    this.invariants = new Watch(this.world);
     this.router = this.routerWith(peers);
   }
 
@@ -89,12 +89,17 @@ export class SimGroup {
     // An end that nobody else set: otherwise an idle world would have no next event.
     scheduler.at(endMs, () => {});
     await new Promise<void>((resolve) => setImmediate(resolve));
-    while (!done() && scheduler.nowMs < endMs) {
-      await scheduler.step();
+    while (!done() && scheduler.nowMs < endMs) await this.step();
+    return done();
+  }
+
+  /** So many events happen. */
+  async step(events = 1): Promise<void> {
+    for (let i = 0; i < events; i += 1) {
+      await this.world.scheduler.step();
       this.invariants.check();
       if (this.world.failure !== null) throw this.world.failure;
     }
-    return done();
   }
 
   /** What became of a put: the result's type, or the failure's. */

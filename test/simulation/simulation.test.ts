@@ -24,6 +24,11 @@ test(`${SEEDS} seeds: whole groups under faults keep every invariant, make progr
   expect(sum((result) => result.operations)).toBeGreaterThan(50 * SEEDS);
   expect(sum((result) => result.terms)).toBeGreaterThan(2 * SEEDS);
   expect(sum((result) => result.snapshots)).toBeGreaterThan(SEEDS / 4);
+  expect(sum((result) => result.acts)).toBeGreaterThan(10 * SEEDS);
+  expect(sum((result) => result.wiped)).toBeGreaterThan(0);
+  expect(sum((result) => result.deletions)).toBeGreaterThan(SEEDS / 20);
+  expect(sum((result) => result.fillings)).toBeGreaterThan(SEEDS / 10);
+  expect(sum((result) => result.expiredSessions)).toBeGreaterThan(0);
 }, 600_000);
 
 test.for([3, 18, 77])('seed %i gives the same trace twice, byte for byte', async (seed) => {

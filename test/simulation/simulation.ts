@@ -3,24 +3,30 @@
  * wrong and nothing may break (safety); then everything heals and all must go on (liveness): every client gets answers, all
  * peers reach the same state, and what the clients saw is linearizable.
  */
-import { createKeyValueStore } from '../../src/kv/key-value-store.ts';
 import type { PeerSettings } from '../../src/peer/peer.ts';
 import { objectName } from '../../src/peer/protocol.ts';
 import { statusOf } from '../../src/peer/report.ts';
-import { DEFAULT_LIMITS } from '../../src/raft/types.ts';
 import type { Operation } from '../linearizability/history.ts';
+import { Accidents } from './accidents.ts';
 import { type Listing, SimClient, SimRouter } from './clients.ts';
 import { checkHistories } from './histories.ts';
-import { Invariants } from './invariants.ts';
-import { drawMix, FAULT_KINDS, type FaultMix, Nemesis } from './nemesis.ts';
-import { Random } from './random.ts';
-import { SimulationError, World } from './world.ts';
+import { type FaultMix, Nemesis } from './nemesis.ts';
+import { describePlan, overridden, type SimulationPlan } from './plan.ts';
+import { NEWER_VERSION, storeSettings, storeVariant } from './store-variants.ts';
+import { drawPlan } from './swarm.ts';
+import { TENANT, Tenant } from './tenant.ts';
+import { Watch } from './watch.ts';
+import { type SimObject, SimulationError, type Weather, World } from './world.ts';
 
 export interface SimulationOptions {
   readonly seed: number;
   readonly trace?: boolean;
   /** Every kind of fault, whatever the seed would draw. */
   readonly allFaults?: boolean;
+  /** Instead of what the seed draws. */
+  readonly plan?: Partial<SimulationPlan>;
+  /** Called after every event, and may throw. */
+  readonly alsoCheck?: (world: World) => void;
 }
 
 export interface SimulationResult {
@@ -33,103 +39,177 @@ export interface SimulationResult {
   readonly committed: number;
   readonly snapshots: number;
   readonly terms: number;
+  /** What was done to the world: crashes, cuts … */
+  readonly acts: number;
+  readonly wiped: number;
+  /** Groups that were deleted. */
+  readonly deletions: number;
+  /** Writes that were refused because the store was full. */
+  readonly fillings: number;
+  readonly expiredSessions: number;
   readonly traceHash: string;
 }
 
 export class SimulationFailure extends Error {
   override readonly name = 'SimulationFailure';
+  readonly seed: number;
+  readonly plan: SimulationPlan;
   readonly lines: readonly string[];
+  /** When it happened, in simulated time, and in how many events and acts. */
+  readonly atMs: number;
+  readonly events: number;
+  readonly acts: number;
 
-  constructor(seed: number, description: string, cause: unknown, lines: readonly string[]) {
-    super(`seed ${seed} (${description}): ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
-    this.lines = lines;
+  constructor(plan: SimulationPlan, world: World, cause: unknown) {
+    const { seed } = world.options;
+    const what = cause instanceof Error ? cause.message : String(cause);
+    super(`seed ${seed} (${describePlan(plan)}): ${what}`, { cause });
+    this.seed = seed;
+    this.plan = plan;
+    this.lines = world.lines;
+    this.atMs = world.scheduler.nowMs;
+    this.events = world.scheduler.count;
+    this.acts = world.acts.count;
+  }
+
+  /** What failed, without the description of the run. */
+  get what(): string {
+    return this.cause instanceof Error ? this.cause.message : String(this.cause);
   }
 }
 
 const GROUP = 'default';
-const CHAOS_MS = 15_000;
 /** The labs' bound for a new leader is 5 s; a client needs that, and some tries. */
 const HEAL_MS = 20_000;
+/** A client may be waiting for a router that vanished: its patience, once, comes on top. */
+const PATIENCE_MS = 12_000;
 
 export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
-  const run = new Run(options);
+  const plan = overridden(drawPlan(options.seed, options.allFaults), options.plan ?? {});
+  const run = new Run(options, plan);
   try {
     await run.toEnd();
     return run.result();
   } catch (error) {
-    throw new SimulationFailure(options.seed, run.description, error, run.world.lines);
+    throw new SimulationFailure(plan, run.world, error);
   } finally {
     run.world.close();
   }
 }
 
-/** Small limits, so that followers that miss a little need a snapshot, and messages that carry little. */
-function drawSettings(random: Random): PeerSettings {
-  const heartbeatMs = random.pick([50, 100]);
-  const limits = {
-    ...DEFAULT_LIMITS,
-    tailEntries: random.pick([3, 8, 32]),
-    tailBytes: 100_000,
-    messageEntries: random.pick([1, 2, 1024]),
-    callsInFlight: random.pick([2, 6, 12]),
-  };
-  return { heartbeatMs, electionTimeoutMs: heartbeatMs * random.pick([4, 8, 20]), limits };
-}
-
 class Run {
   readonly world: World;
-  readonly #invariants: Invariants;
-  readonly #peers: number;
-  readonly #mix: FaultMix;
-  readonly #nemesis: Nemesis;
-  readonly #routers: SimRouter[];
-  readonly #clients: SimClient[];
+  readonly #plan: SimulationPlan;
+  readonly #alsoCheck: (world: World) => void;
+  readonly #watch: Watch;
+  readonly #nemeses: readonly Nemesis[];
+  readonly #accidents: Accidents;
+  readonly #routers: readonly SimRouter[];
+  readonly #clients: readonly SimClient[];
+  readonly #tenant: Tenant | null;
 
-  constructor({ seed, trace = false, allFaults = false }: SimulationOptions) {
-    // A generator of its own: the world's begins with the first event.
-    const settings = drawSettings(new Random(seed ^ 0x5e771e5));
-    this.world = new World({ seed, trace, createStateMachine: createKeyValueStore, settings });
-    const { random } = this.world;
-    this.#invariants = new Invariants(this.world);
-    this.#peers = random.pick([1, 3, 3, 3, 5, 5]);
-    this.#mix = allFaults ? new Set(FAULT_KINDS) : drawMix(this.world);
-    this.#nemesis = new Nemesis(this.world, GROUP, this.#peers, this.#mix);
-    this.#invariants.onLeader = (instance) => this.#nemesis.onLeader(instance.object);
-    const hints = Array.from({ length: this.#peers }, () => 'weur');
-    this.#routers = [1, 2].map((number) => new SimRouter(this.world, `router${number}`, hints));
-    const keys = Array.from({ length: random.int(1, 6) }, (_, i) => `key${i}`);
-    const peers = hints.map((_, i) => String(i + 1));
-    const workload = { group: GROUP, peers, keys, maxThinkMs: random.pick([5, 30, 200]) };
-    this.#clients = Array.from({ length: random.int(2, 7) }, (_, i) => {
-      const clerkId = random.chance(0.7) ? `clerk${i}` : null;
-      return new SimClient(this.world, i, this.#routers, workload, clerkId);
+  constructor({ seed, trace = false, alsoCheck = () => {} }: SimulationOptions, plan: SimulationPlan) {
+    this.#plan = plan;
+    this.#alsoCheck = alsoCheck;
+    const { heartbeatMs, electionTimeoutMs, limits, store } = plan;
+    const settings: PeerSettings = { heartbeatMs, electionTimeoutMs, limits };
+    const stateMachine = { createStateMachine: storeVariant(store, 1), stateMachineSettings: storeSettings(store) };
+    this.world = new World({ seed, trace, settings, ...stateMachine });
+    this.#watch = new Watch(this.world);
+    const hints = Array.from({ length: plan.peers }, () => 'weur');
+    this.#routers = Array.from({ length: plan.routers }, (_, i) => new SimRouter(this.world, `router${i + 1}`, hints));
+    this.#clients = this.#createClients();
+    this.#tenant = plan.tenant ? new Tenant(this.world, this.#routers, this.#workload()) : null;
+    const mix = new Set(plan.faults) as FaultMix;
+    const groups = plan.tenant ? [GROUP, TENANT] : [GROUP];
+    const nemeses = groups.map((group) => new Nemesis(this.world, group, plan.peers, mix));
+    this.#nemeses = nemeses;
+    this.#watch.onLeader = ({ object, peer }) => nemeses[groups.indexOf(peer.group)]?.onLeader(object);
+    this.#accidents = new Accidents({
+      world: this.world,
+      plan,
+      group: GROUP,
+      routers: this.#routers,
+      clients: this.#clients,
+      onWipe: (object) => this.#watch.forget(object.name),
     });
   }
 
-  get description(): string {
-    return `${this.#peers} peers, ${this.#clients.length} clients, faults: ${[...this.#mix].join(' ') || 'none'}`;
+  #workload() {
+    const { peers, keys, hotShare, maxThinkMs, store } = this.#plan;
+    return {
+      group: GROUP,
+      peers: Array.from({ length: peers }, (_, i) => String(i + 1)),
+      keys: Array.from({ length: keys }, (_, i) => `key${i}`),
+      hotShare,
+      maxThinkMs,
+      sessionsExpire: store.logTimeRate > 1,
+    };
+  }
+
+  #createClients(): SimClient[] {
+    const { clients, clerkShare } = this.#plan;
+    const workload = this.#workload();
+    return Array.from({ length: clients }, (_, i) => {
+      const isClerk = this.world.stream(`kind of client ${i}`).chance(clerkShare);
+      return new SimClient(this.world, `clerk${i}`, this.#routers, workload, isClerk);
+    });
   }
 
   async toEnd(): Promise<void> {
-    const { scheduler, random } = this.world;
-    const running = Promise.all(this.#clients.map((client) => client.run()));
-    running.catch((error) => this.world.fail(String(error)));
-    this.#nemesis.start();
-    const restarts = [1, 2, 3].map(() => random.between(0, CHAOS_MS));
-    for (const atMs of restarts) if (random.chance(0.3)) scheduler.at(atMs, () => random.pick(this.#routers).restart());
-    await this.#until(CHAOS_MS);
-    this.#nemesis.stop();
+    const plan = this.#plan;
+    this.world.acts.limit(plan.leftOut, plan.lastAct);
+    this.world.climate = (weather) => this.#strengthOf(weather);
+    for (const object of this.#objects().slice(plan.peers - plan.newerPeers)) {
+      object.createStateMachine = storeVariant(plan.store, NEWER_VERSION);
+    }
+    // A tick comes after all microtasks only where a microtask asks for it (see Scheduler): so from the very first event on.
+    await Promise.resolve();
+    const everybody = [...this.#clients.map((client) => client.run()), this.#tenant?.run()];
+    for (const running of everybody) running?.catch((error) => this.world.fail(String(error)));
+    for (const nemesis of this.#nemeses) nemesis.start();
+    this.#accidents.start();
+    await this.#until(plan.chaosMs);
+    this.#heal();
     await this.#demandProgress();
     for (const client of this.#clients) client.stopped = true;
     await this.#demandAgreement();
-    this.#checkHistories();
+    const operations: Operation[] = this.#clients.flatMap((client) => client.history);
+    const listings: Listing[] = this.#clients.flatMap((client) => client.listings);
+    checkHistories(operations, listings);
+    await this.#demandRoom();
+  }
+
+  /** The nemesis says which kinds are on, and when; the plan says how strong. */
+  #strengthOf(drawn: Weather): Weather {
+    const { weather, faults } = this.#plan;
+    return {
+      ...weather,
+      minDelayMs: drawn.minDelayMs,
+      maxDelayMs: Math.max(weather.maxDelayMs, 1.5 * drawn.minDelayMs),
+      dropRate: drawn.dropRate > 0 ? weather.dropRate : 0,
+      duplicateRate: drawn.duplicateRate > 0 ? weather.duplicateRate : 0,
+      longDelayRate: drawn.longDelayRate > 0 ? weather.longDelayRate : 0,
+      maxFlushMs: faults.includes('slowDisk')
+        ? Math.max(weather.maxFlushMs, drawn.maxFlushMs)
+        : Math.min(weather.maxFlushMs, 15),
+      alarmJitterMs: faults.includes('lateAlarms') ? weather.alarmJitterMs : 2,
+    };
+  }
+
+  #heal(): void {
+    this.world.climate = null;
+    this.world.acts.limit([], null);
+    for (const nemesis of this.#nemeses) nemesis.stop();
+    this.#accidents.stop();
   }
 
   async #until(endMs: number, done: () => boolean = () => false): Promise<boolean> {
     const { scheduler } = this.world;
     while (scheduler.nowMs < endMs) {
       if (!(await scheduler.step())) throw new SimulationError('nothing is left to happen');
-      this.#invariants.check();
+      this.#watch.check();
+      this.#alsoCheck(this.world);
       if (this.world.failure !== null) throw this.world.failure;
       if (done()) return true;
     }
@@ -138,18 +218,26 @@ class Run {
 
   async #demandProgress(): Promise<void> {
     const before = this.#clients.map((client) => client.completed);
-    const everyone = (): boolean => this.#clients.every((client, i) => client.completed >= (before[i] ?? 0) + 2);
+    const waiting = (): number => this.#clients.filter((client, i) => client.completed < (before[i] ?? 0) + 2).length;
     const healedMs = this.world.scheduler.nowMs;
-    // A client may be waiting for a router that vanished: its patience, once, comes on top.
-    if (!(await this.#until(healedMs + HEAL_MS + 12_000, everyone))) {
-      const stuck = this.#clients.filter((client, i) => client.completed < (before[i] ?? 0) + 2).length;
-      throw new SimulationError(`liveness: ${stuck} clients got no answers after all was healed`);
+    if (!(await this.#until(healedMs + HEAL_MS + PATIENCE_MS, () => waiting() === 0))) {
+      throw new SimulationError(`liveness: ${waiting()} clients got no answers after all was healed`);
     }
+    const tenant = this.#tenant;
+    if (tenant === null) return;
+    const lives = tenant.lives;
+    // The life at hand ends: its clients were perhaps half way through their tries.
+    if (!(await this.#until(healedMs + HEAL_MS + 8 * PATIENCE_MS, () => tenant.lives > lives))) {
+      throw new SimulationError('liveness: the second group cannot be created or deleted after all was healed');
+    }
+    tenant.stopped = true;
   }
 
   async #demandAgreement(): Promise<void> {
+    const wiped = this.#objects().filter((object) => this.#accidents.wiped.has(object));
+    const others = this.#objects().filter((object) => !this.#accidents.wiped.has(object));
     const equal = (): boolean => {
-      const states = this.#objects().map(({ instance }) => (instance === null ? undefined : statusOf(instance.peer)));
+      const states = others.map(({ instance }) => (instance === null ? undefined : statusOf(instance.peer)));
       const [first] = states;
       return (
         first !== undefined &&
@@ -160,32 +248,69 @@ class Run {
     if (!(await this.#until(this.world.scheduler.nowMs + HEAL_MS, equal))) {
       throw new SimulationError('liveness: the peers do not reach the same state');
     }
+    const groupId = others[0]?.instance?.peer.identity?.groupId;
+    for (const { instance } of wiped) {
+      // Another groupId may be there: peer 1 may have begun a founding that the others refuse.
+      if (instance?.peer.identity?.groupId === groupId)
+        throw new SimulationError(`${instance?.label}: wiped, and yet a member of the group again`);
+    }
   }
 
-  #objects() {
-    return Array.from({ length: this.#peers }, (_, i) =>
+  /** A full store takes deletes, and what there is room for after them. */
+  async #demandRoom(): Promise<void> {
+    if (this.#plan.store.storageLimitBytes === null) return;
+    const result: { said: readonly string[] | null } = { said: null };
+    const [router] = this.#routers;
+    emptied(router!, GROUP, this.#workload().keys).then((said) => {
+      result.said = said;
+    });
+    await this.#until(this.world.scheduler.nowMs + HEAL_MS, () => result.said !== null);
+    if (result.said?.join() !== 'deleted,written')
+      throw new SimulationError(`liveness: a full store, emptied, said ${result.said?.join() ?? 'nothing'}`);
+  }
+
+  #objects(): SimObject[] {
+    return Array.from({ length: this.#plan.peers }, (_, i) =>
       this.world.object(objectName(GROUP, { slot: i + 1, incarnation: 1 })),
     );
   }
 
-  #checkHistories(): void {
-    const operations: Operation[] = this.#clients.flatMap((client) => client.history);
-    const listings: Listing[] = this.#clients.flatMap((client) => client.listings);
-    checkHistories(operations, listings);
-  }
-
   result(): SimulationResult {
+    const ofClients = (of: (client: SimClient) => number): number =>
+      this.#clients.reduce((sum, client) => sum + of(client), 0);
     return {
       seed: this.world.options.seed,
-      peers: this.#peers,
-      mix: [...this.#mix],
+      peers: this.#plan.peers,
+      mix: [...this.#plan.faults, ...Object.keys(this.#plan.accidents)],
       events: this.world.scheduler.count,
       simulatedMs: this.world.scheduler.nowMs,
-      operations: this.#clients.reduce((sum, client) => sum + client.completed, 0),
-      committed: this.#invariants.committed.length,
-      snapshots: this.#invariants.snapshots,
-      terms: this.#invariants.terms,
+      operations: ofClients((client) => client.completed),
+      committed: this.#watch.sum((invariants) => invariants.committed.length),
+      snapshots: this.#watch.sum((invariants) => invariants.snapshots),
+      terms: this.#watch.sum((invariants) => invariants.terms),
+      acts: this.world.acts.count,
+      wiped: this.#accidents.wiped.size,
+      deletions: this.#tenant?.lives ?? 0,
+      fillings: ofClients((client) => client.told.storageFull),
+      expiredSessions: ofClients((client) => client.told.sessionExpired),
       traceHash: this.world.traceHash(),
     };
   }
+}
+
+/** What is said to the deletion of all keys, and to a small put then: each kind of answer once. */
+async function emptied(router: SimRouter, group: string, keys: readonly string[]): Promise<string[]> {
+  const digest = new Uint8Array(16);
+  const request = { requestDigest: digest, clerk: null, peer: null };
+  const said = new Set<string>();
+  const encode = (key: string): Uint8Array => new TextEncoder().encode(key);
+  for (const key of keys) {
+    const operation = { op: 'delete' as const, key: encode(key), condition: null };
+    const outcome = await router.client.write(group, { ...request, operation });
+    said.add(outcome.ok ? outcome.result.type : outcome.failure.type);
+  }
+  const put = { op: 'put' as const, key: encode(keys[0]!), condition: null, value: digest, valueDigest: digest };
+  const outcome = await router.client.write(group, { ...request, operation: put });
+  said.add(outcome.ok ? outcome.result.type : outcome.failure.type);
+  return [...said];
 }

@@ -2,15 +2,18 @@
  * A Cloudflare of our own: objects by name, each with a disk, an alarm and at most one current instance; calls between them
  * over a network that loses, delays, doubles and reorders. The peers are the production code; only the seams are ours.
  */
-import { createHash } from 'node:crypto';
-import { decode } from '@msgpack/msgpack';
 import { Peer, type PeerSettings } from '../../src/peer/peer.ts';
 import type { Platform } from '../../src/peer/platform.ts';
 import { handleRoute } from '../../src/peer/routes.ts';
 import type { StateMachineFactory } from '../../src/peer/state-machine.ts';
-import { Disk } from './disk.ts';
+import { Acts, Cuts, SlowLinks } from './acts.ts';
 import { Random } from './random.ts';
 import { Scheduler } from './scheduler.ts';
+import { Instance, SimObject } from './sim-object.ts';
+import { Trace } from './trace.ts';
+import { CALM, type Weather } from './weather.ts';
+
+export { CALM, Instance, SimObject, type Weather };
 
 export interface WorldOptions {
   readonly seed: number;
@@ -21,108 +24,91 @@ export interface WorldOptions {
   readonly trace?: boolean;
 }
 
-/** The network's and the disks' state at the moment; the nemesis turns it. Probabilities, ms. */
-export interface Weather {
-  dropRate: number;
-  duplicateRate: number;
-  minDelayMs: number;
-  maxDelayMs: number;
-  /** This share of messages takes up to 2.2 s. */
-  longDelayRate: number;
-  minFlushMs: number;
-  maxFlushMs: number;
-  alarmJitterMs: number;
-}
-
-export const CALM: Weather = {
-  dropRate: 0,
-  duplicateRate: 0,
-  minDelayMs: 0.2,
-  maxDelayMs: 5,
-  longDelayRate: 0,
-  minFlushMs: 0.2,
-  maxFlushMs: 5,
-  alarmJitterMs: 2,
-};
-
 /** The platform's depth limit is about 16; the peers promise far less. */
 const MAX_DEPTH = 6;
 const MAX_CALLS_PER_EVENT = 50;
 const ALARM_RETRY_MS = 2000;
 
-export class Instance {
-  readonly object: SimObject;
-  readonly number: number;
-  peer!: Peer;
-  /** No memory any more: nothing of it runs. */
-  dead = false;
-  /** Its object was started elsewhere: it runs on, but its storage refuses and no event reaches it. */
-  superseded = false;
-  depth = 0;
-  callsThisEvent = 0;
-  /** Requests that it has not answered. */
-  readonly unanswered = new Set<() => void>();
-
-  constructor(object: SimObject, number: number) {
-    this.object = object;
-    this.number = number;
-  }
-
-  get label(): string {
-    return `${this.object.name}#${this.number}${this.superseded ? '~' : ''}`;
-  }
+/** A request or a reply as it leaves, one way. */
+export interface Message {
+  readonly from: string;
+  readonly to: string;
+  readonly route: string;
+  readonly kind: 'request' | 'reply';
+  /** Of its body; 0 for a failure in place of a reply. */
+  readonly bytes: number;
 }
 
-export class SimObject {
-  readonly name: string;
-  readonly disk: Disk;
-  instance: Instance | null = null;
-  instances = 0;
-  /** Difference of its clock from true time, ms. */
-  clockOffsetMs = 0;
-  /** Storage refuses until then. */
-  refusesUntilMs = 0;
-  /** No request reaches it until then: its machine is gone, and the platform has not noticed. */
-  downUntilMs = 0;
-  alarmRetryMs = 0;
-  /** The time of the alarm whose handler runs. */
-  runningAlarmMs: number | null = null;
-  cancelAlarm: (() => void) | null = null;
-
-  constructor(name: string, scheduler: Scheduler) {
-    this.name = name;
-    this.disk = new Disk(scheduler);
-  }
+/** A request as an object is sent it. */
+export interface SentRequest {
+  readonly from: string;
+  readonly to: string;
+  readonly route: string;
+  readonly body: Uint8Array;
 }
 
 export class World {
   readonly scheduler = new Scheduler();
+  readonly acts = new Acts(this.scheduler);
+  /** Of whoever plans what happens to this world. Its own chance, and that of others (`stream`), is another. */
   readonly random: Random;
   readonly options: WorldOptions;
   readonly objects = new Map<string, SimObject>();
-  weather: Weather = { ...CALM };
   /** Directed pairs `from>to` through which nothing passes. */
-  readonly cut = new Set<string>();
+  readonly cut: Set<string> = new Cuts(this.acts);
+  /** Directed pairs with a delay of their own. */
+  readonly slowLinks: Map<string, readonly [minMs: number, maxMs: number]> = new SlowLinks(this.acts);
+  /** What becomes of weather that somebody sets; null: nothing. */
+  climate: ((weather: Weather) => Weather) | null = null;
+  #weather: Weather = { ...CALM };
   /** Instances that did something in the event at hand. */
   readonly touched = new Set<Instance>();
   readonly superseded = new Set<Instance>();
-  readonly lines: string[] = [];
+  readonly trace: Trace;
+  /**
+   * Sees every message as it leaves, whatever becomes of it. Its answer: how long this one takes, ms; Infinity: it is lost;
+   * null: as the weather has it. Cuts hold in any case.
+   */
+  onMessage: ((message: Message) => number | null) | null = null;
   /** The first thing that went wrong where nobody could throw it to. */
   failure: Error | null = null;
-  readonly #hash = createHash('sha256');
+  /** Called when an object has stored a chunk of a snapshot, and waits for the next. */
+  onStaging: ((object: SimObject) => void) | null = null;
+  /** Called for every request that an object is sent, as it leaves: for those who send some again, later. */
+  onRequest: ((request: SentRequest) => void) | null = null;
+  readonly #random: Random;
   #nextRequest = 1;
 
   constructor(options: WorldOptions) {
     this.options = options;
     this.random = new Random(options.seed);
+    this.#random = this.stream('world');
+    this.trace = new Trace(this, options.trace === true);
+  }
+
+  get weather(): Weather {
+    return this.#weather;
+  }
+
+  set weather(weather: Weather) {
+    this.#weather = this.climate === null ? weather : this.climate(weather);
+  }
+
+  /** A source of chance of its own: what one draws does not move what others draw. */
+  stream(name: string): Random {
+    let hash = this.options.seed ^ 0x811c9dc5;
+    for (const character of name) hash = Math.imul(hash ^ (character.codePointAt(0) ?? 0), 0x01000193);
+    return new Random(hash);
   }
 
   object(name: string): SimObject {
     let object = this.objects.get(name);
     if (object === undefined) {
-      object = new SimObject(name, this.scheduler);
-      object.disk.flushMs = () => this.random.between(this.weather.minFlushMs, this.weather.maxFlushMs);
-      this.objects.set(name, object);
+      const created = new SimObject(name, this.scheduler, this.acts);
+      created.disk.flushMs = () => this.#random.between(this.#weather.minFlushMs, this.#weather.maxFlushMs);
+      created.disk.onStaging = () => this.onStaging?.(created);
+      this.objects.set(name, created);
+      object = created;
     }
     return object;
   }
@@ -143,7 +129,8 @@ export class World {
     this.touched.add(instance);
     try {
       const platform = this.#platform(instance);
-      const stateMachine = this.options.createStateMachine(platform.sql, this.options.stateMachineSettings ?? {});
+      const create = object.createStateMachine ?? this.options.createStateMachine;
+      const stateMachine = create(platform.sql, this.options.stateMachineSettings ?? {});
       instance.peer = new Peer(platform, stateMachine, this.options.settings);
     } catch (error) {
       this.#kill(instance);
@@ -154,11 +141,12 @@ export class World {
 
   #platform(instance: Instance): Platform {
     const { object } = instance;
-    const { scheduler, random } = this;
+    const { scheduler } = this;
+    const random = this.#random;
     return {
       sql: object.disk.open(() => instance.superseded || instance.dead || scheduler.nowMs < object.refusesUntilMs),
       objectName: object.name,
-      now: () => Math.floor(scheduler.nowMs + object.clockOffsetMs) + 1_700_000_000_000,
+      now: () => Math.floor(object.clockMs(scheduler.nowMs)) + 1_700_000_000_000,
       random: () => random.float(),
       randomId: () => random.hex(32),
       sync: () => new Promise((resolve) => object.disk.whenDurable(() => this.#in(instance, resolve))),
@@ -166,19 +154,20 @@ export class World {
       setAlarm: (atMs) => {
         if (instance.superseded || instance.dead) return;
         object.disk.write();
-        this.#setAlarm(object, atMs - 1_700_000_000_000 - object.clockOffsetMs);
+        this.#setAlarm(object, atMs - 1_700_000_000_000 - object.clockAheadMs(scheduler.nowMs));
       },
       call: (name, _hint, route, body, timeoutMs) => this.#callFrom(instance, name, route, body, timeoutMs),
       abort: (reason) => {
-        this.note(object.name, `abort ${reason}`);
+        this.note(object.name, 'abort', reason);
         // The peers end their instances on any throw. Only these are no bugs.
         if (!/storage: |crash ordered|deleted/.test(reason)) this.fail(`${instance.label}: ${reason}`);
         this.#kill(instance);
       },
       deleteAll: async () => {
-        object.disk.wipe();
+        this.note(object.name, 'deleteAll');
+        object.loseStorage();
       },
-      log: (event) => this.note(object.name, JSON.stringify(event)),
+      log: (event) => this.note(object.name, 'log', JSON.stringify(event)),
     };
   }
 
@@ -203,7 +192,7 @@ export class World {
 
   /** Memory and unflushed turns are lost. */
   crash(object: SimObject): void {
-    if (object.instance === null) return;
+    if (object.instance === null || !this.acts.permit()) return;
     this.note(object.name, 'crash');
     this.#kill(object.instance);
   }
@@ -211,7 +200,7 @@ export class World {
   /** The object is started elsewhere at its next event; the present instance goes on for a while without noticing. */
   supersede(object: SimObject, forMs: number): void {
     const { instance } = object;
-    if (instance === null) return;
+    if (instance === null || !this.acts.permit()) return;
     this.note(object.name, 'superseded');
     instance.superseded = true;
     this.superseded.add(instance);
@@ -223,9 +212,10 @@ export class World {
 
   /** Its storage is lost: an operator's accident, which the platform rules out. */
   wipe(object: SimObject): void {
+    if (!this.acts.permit()) return;
     this.note(object.name, 'wiped');
     if (object.instance !== null) this.#kill(object.instance);
-    object.disk.wipe();
+    object.loseStorage();
   }
 
   // ---- alarms
@@ -242,12 +232,13 @@ export class World {
   #armAlarm(object: SimObject): void {
     const atMs = object.disk.alarmMs;
     if (atMs === null) return;
-    const lateMs = this.random.between(0, this.weather.alarmJitterMs);
+    const lateMs = this.#random.between(0, this.#weather.alarmJitterMs);
     const { scheduler } = this;
     const dueMs = Math.max(atMs, scheduler.nowMs, object.alarmRetryMs, object.downUntilMs) + lateMs;
     object.cancelAlarm?.();
     object.cancelAlarm = scheduler.at(dueMs, () => {
       object.cancelAlarm = null;
+      if (object.alarmsStuck) return;
       if (scheduler.nowMs < object.downUntilMs) return this.#armAlarm(object);
       this.#fireAlarm(object);
     });
@@ -271,6 +262,19 @@ export class World {
     this.#armAlarm(object);
   }
 
+  /** No alarm of this object fires until a client's request reaches it. */
+  forgetAlarms(object: SimObject): void {
+    if (!this.acts.permit()) return;
+    this.note(object.name, 'alarms stuck');
+    object.alarmsStuck = true;
+  }
+
+  rememberAlarms(object: SimObject): void {
+    if (!object.alarmsStuck) return;
+    object.alarmsStuck = false;
+    this.#armAlarm(object);
+  }
+
   #event(object: SimObject, depth: number, run: (instance: Instance) => void): void {
     try {
       const instance = this.#start(object);
@@ -279,7 +283,7 @@ export class World {
       this.touched.add(instance);
       run(instance);
     } catch (error) {
-      this.note(object.name, `threw ${String(error)}`);
+      this.note(object.name, 'threw', String(error));
     }
   }
 
@@ -293,12 +297,16 @@ export class World {
     if (instance.callsThisEvent > MAX_CALLS_PER_EVENT) this.fail(`${instance.label}: too many calls for one event`);
     return new Promise((resolve, reject) => {
       const settle = (run: () => void): void => this.#in(instance, run);
-      this.scheduler.after(timeoutMs, () => settle(() => reject(new Error('timeout'))));
+      const cancelTimeout = this.scheduler.after(timeoutMs, () => settle(() => reject(new Error('timeout'))));
       // The output gate, sampled at the call.
       object.disk.whenDurable(() => {
         if (instance.dead) return;
         this.#exchange(object.name, to, route, body, depth, (answer) =>
-          settle(() => (answer instanceof Error ? reject(answer) : resolve(answer))),
+          settle(() => {
+            cancelTimeout();
+            if (answer instanceof Error) reject(answer);
+            else resolve(answer);
+          }),
         );
       });
     });
@@ -323,16 +331,25 @@ export class World {
   ): void {
     const number = this.#nextRequest;
     this.#nextRequest += 1;
+    const sentMs = this.scheduler.nowMs;
+    this.onRequest?.({ from, to, route, body });
+    const object = this.object(to);
     const reply = (answer: Uint8Array | Error): void => {
-      this.#send(to, from, () => {
-        if (this.tracing) this.note(from, `<- ${to} ${number} ${this.#describe(answer)}`);
+      const bytes = answer instanceof Error ? 0 : answer.byteLength;
+      const { lives } = object;
+      const delayMs = this.onMessage?.({ from: to, to: from, route, kind: 'reply', bytes }) ?? null;
+      this.#send(to, from, delayMs, () => {
+        if (object.lives !== lives) return;
+        if (this.tracing) this.trace.reply(from, to, number, answer);
         done(answer);
       });
     };
-    this.#send(from, to, () => {
-      const object = this.object(to);
+    const delayMs = this.onMessage?.({ from, to, route, kind: 'request', bytes: body.byteLength }) ?? null;
+    this.#send(from, to, delayMs, () => {
       if (this.scheduler.nowMs < object.downUntilMs) return;
-      if (this.tracing) this.note(to, `<- ${from} ${route} ${number} ${this.#describe(body)}`);
+      if (route === 'client' && sentMs < object.clientsSinceMs) return;
+      if (this.tracing) this.trace.request(from, to, route, number, body);
+      if (depth === 0) this.rememberAlarms(object);
       this.#deliver(object, route, body, depth, reply);
     });
   }
@@ -360,9 +377,14 @@ export class World {
   }
 
   /** One message, one way. */
-  #send(from: string, to: string, arrive: () => void): void {
-    const { weather, random } = this;
-    if (this.cut.has(`${from}>${to}`) || random.chance(weather.dropRate)) return;
+  #send(from: string, to: string, delayMs: number | null, arrive: () => void): void {
+    const weather = this.#weather;
+    const random = this.#random;
+    if (this.cut.has(`${from}>${to}`) || delayMs === Number.POSITIVE_INFINITY) return;
+    if (delayMs !== null) return void this.scheduler.after(delayMs, arrive);
+    if (random.chance(weather.dropRate)) return;
+    const slow = this.slowLinks.get(`${from}>${to}`);
+    if (slow !== undefined) return void this.scheduler.after(random.between(...slow), arrive);
     const delay = (): number =>
       random.chance(weather.longDelayRate)
         ? random.between(200, 2200)
@@ -377,49 +399,30 @@ export class World {
 
   // ---- trace
 
-  #describe(answer: Uint8Array | Error): string {
-    return answer instanceof Error ? answer.message : summary(answer);
-  }
-
-  /** One event, one line: time, who, what; then role, term, log and commit of the peer, if it has them. */
-  note(who: string, what: string): void {
-    if (!this.tracing) return;
-    const line = `${this.scheduler.nowMs.toFixed(2).padStart(11)}  ${who.padEnd(14)} ${this.#stateOf(who).padEnd(34)} ${what}`;
-    this.#hash.update(line);
-    this.lines.push(line);
-  }
-
-  #stateOf(who: string): string {
-    const raft = this.objects.get(who)?.instance?.peer?.raft;
-    if (raft === null || raft === undefined) return '';
-    const { firstIndex, lastIndex } = raft.log;
-    return `${raft.role.slice(0, 9).padEnd(9)} t${raft.currentTerm} [${firstIndex}..${lastIndex}] c${raft.commitIndex} a${raft.lastApplied}`;
+  /** One event, one line of the trace, with the state of the peer `who`. */
+  note(who: string, event: string, detail = ''): void {
+    if (this.tracing) this.trace.note(who, event, detail);
   }
 
   get tracing(): boolean {
-    return this.options.trace === true;
+    return this.trace.on;
+  }
+
+  get lines(): string[] {
+    return this.trace.lines;
   }
 
   /** Of all lines, where the run is traced. */
   traceHash(): string {
-    return this.#hash.copy().digest('hex');
+    return this.trace.hash();
   }
 
   close(): void {
     for (const instance of this.instances()) instance.dead = true;
-    for (const object of this.objects.values()) object.disk.close();
-  }
-}
-
-/** What a body says, short enough for a line. */
-function summary(body: Uint8Array): string {
-  try {
-    const text = JSON.stringify(decode(body), (_key, value: unknown) =>
-      value instanceof Uint8Array ? `<${value.byteLength} B>` : value,
-    );
-    return text.length > 400 ? `${text.slice(0, 400)}…` : text;
-  } catch {
-    return `${body.byteLength} B`;
+    for (const { disk, lost } of this.objects.values()) {
+      disk.close();
+      lost?.disk.close();
+    }
   }
 }
 

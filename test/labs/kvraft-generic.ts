@@ -1,0 +1,123 @@
+/**
+ * `GenericTest` of the 2025 labs: three times one second in which all clients race to put the next version of one key (or of a hundred), each
+ * Put followed by a Get. No version may be given twice or be lost, and after each round everything seen is linearizable.
+ */
+
+import { SETTLE_MS } from './kv-cluster.ts';
+import { partitions } from './kv-faults.ts';
+import { crashInWave, type GenericLoad, nextWave } from './kv-generic.ts';
+import { Scene } from './kv-scenarios.ts';
+import { VersionedClerk } from './kvraft-clerk.ts';
+import { LabFailure, type LabOptions, type LabReport } from './lab.ts';
+
+const ITERATIONS = 3;
+const LOAD_MS = 1000;
+const LEAD_IN_MS = 1000;
+/** See kv-generic.ts: this much of every half second, and less for more than five clients. */
+const WAVE_MS = 200;
+const RANDOM_KEYS = 100;
+
+/** What the clients were told of their Puts. */
+interface Tally {
+  ok: number;
+  maybe: number;
+}
+
+export function versionedGenericTest(options: LabOptions, load: GenericLoad): Promise<LabReport> {
+  const { servers, unreliable = false, maxRaftStateBytes = null } = load;
+  const scene = new Scene(options, { servers, unreliable, maxRaftStateBytes });
+  const test = new VersionedGeneric(scene, load);
+  return scene.play(() => test.script());
+}
+
+export function versionedClerk({ cluster, history }: Scene, name: string, toldRate?: number): VersionedClerk {
+  return new VersionedClerk(cluster, history, name, toldRate);
+}
+
+class VersionedGeneric {
+  readonly #scene: Scene;
+  readonly #load: GenericLoad;
+  readonly #checker: VersionedClerk;
+  readonly #clerks: readonly VersionedClerk[];
+  readonly #tally: Tally = { ok: 0, maybe: 0 };
+  #loading = false;
+
+  constructor(scene: Scene, load: GenericLoad) {
+    this.#scene = scene;
+    this.#load = load;
+    this.#checker = versionedClerk(scene, 'checker');
+    this.#clerks = Array.from({ length: load.clients }, (_, i) => versionedClerk(scene, `clerk${i}`));
+  }
+
+  async script(): Promise<Record<string, number>> {
+    for (let i = 0; i < ITERATIONS; i += 1) await this.#iteration();
+    const { ok, maybe } = this.#tally;
+    const { cluster, history } = this.#scene;
+    return { ok, maybe, turnsLost: cluster.turnsLost, ...cluster.checkTraffic(history.answered) };
+  }
+
+  async #iteration(): Promise<void> {
+    const { cluster, history } = this.#scene;
+    const { partitions: split = false, crash = false } = this.#load;
+    this.#loading = true;
+    const clients = Promise.all(this.#clerks.map((clerk) => this.#client(clerk)));
+    let partitioner = Promise.resolve();
+    if (split) {
+      await cluster.sleep(LEAD_IN_MS);
+      partitioner = partitions(cluster, () => this.#loading);
+    }
+    await cluster.sleep(LOAD_MS);
+    // Beyond the labs, whose servers crash when the clients are done: here they are at work.
+    if (crash) await crashInWave(cluster);
+    this.#loading = false;
+    if (split) {
+      await partitioner;
+      cluster.connectAll();
+      await cluster.sleep(SETTLE_MS);
+    }
+    await clients;
+    await this.#checkPuts();
+    history.check();
+    cluster.checkRaftState();
+  }
+
+  async #client(clerk: VersionedClerk): Promise<void> {
+    const { cluster } = this.#scene;
+    let puts = 0;
+    while (await this.#mayGoOn()) {
+      const key = this.#load.randomKeys === true ? String(cluster.random.int(0, RANDOM_KEYS - 1)) : 'k';
+      const value = `${clerk.name} ${puts}`;
+      puts += 1;
+      const answer = await clerk.putVersion(key, value, clerk.known(key));
+      if (answer.type === 'OK') this.#tally.ok += 1;
+      if (answer.type === 'ErrMaybe') this.#tally.maybe += 1;
+      await clerk.get(key);
+      const seen = clerk.known(key);
+      if (answer.type !== 'OK') continue;
+      const lost = seen.version < answer.seen.version;
+      const replaced = seen.version === answer.seen.version && seen.value !== value;
+      if (lost || replaced)
+        throw new LabFailure(`${clerk.name} put ${value} as ${answer.seen.version}, and sees ${JSON.stringify(seen)}`);
+    }
+  }
+
+  async #mayGoOn(): Promise<boolean> {
+    const { clients, unreliable = false } = this.#load;
+    const waveMs = unreliable ? LOAD_MS : WAVE_MS;
+    await nextWave(this.#scene.cluster, waveMs / Math.max(1, clients / 5));
+    return this.#loading;
+  }
+
+  /** `CheckPutConcurrent`: as many versions as OKs; where the network loses messages, up to one more for each ErrMaybe. */
+  async #checkPuts(): Promise<void> {
+    if (this.#load.randomKeys === true) return;
+    await this.#checker.get('k');
+    const { version } = this.#checker.known('k');
+    const { ok, maybe } = this.#tally;
+    const { unreliable = false, partitions: split = false } = this.#load;
+    if (!unreliable && !split && maybe > 0) throw new LabFailure(`${maybe} ErrMaybe on a reliable network`);
+    if (version < ok || version > ok + maybe) {
+      throw new LabFailure(`version ${version} after ${ok} OK and ${maybe} ErrMaybe`);
+    }
+  }
+}

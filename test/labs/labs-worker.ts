@@ -1,0 +1,29 @@
+/** One thread of the soak: runs one test with one seed at a time. */
+import { parentPort } from 'node:worker_threads';
+import { CATALOGUE } from './catalogue.ts';
+import type { LabReport } from './lab.ts';
+
+export interface LabJob {
+  readonly name: string;
+  readonly seed: number;
+}
+
+export type LabOutcome =
+  | { readonly ok: true; readonly report: LabReport; readonly wallMs: number }
+  | { readonly ok: false; readonly message: string };
+
+async function run({ name, seed }: LabJob): Promise<LabOutcome> {
+  const test = CATALOGUE.find((candidate) => candidate.name === name);
+  if (test === undefined) return { ok: false, message: `no lab test is called ${name}` };
+  const startMs = performance.now();
+  try {
+    const report = await test.run({ seed });
+    return { ok: true, report, wallMs: performance.now() - startMs };
+  } catch (error) {
+    return { ok: false, message: error instanceof Error ? `${error.name}: ${error.message}` : String(error) };
+  }
+}
+
+parentPort?.on('message', (job: LabJob) => {
+  run(job).then((outcome) => parentPort?.postMessage(outcome));
+});

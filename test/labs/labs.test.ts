@@ -1,0 +1,34 @@
+/** Every test of the catalogue with a few seeds; `npm run soak -- --labs --runs N` runs them with many. */
+import { describe, expect, test } from 'vitest';
+import { CATALOGUE, COURSE_TESTS, RAFT_TESTS } from './catalogue.ts';
+import { replayCommand } from './soak-labs.ts';
+
+const SEEDS = [1, 2, 3];
+
+describe('the catalogue', () => {
+  test('every name is unique', () => {
+    const names = CATALOGUE.map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
+  });
+
+  test('it is whole: 28 Raft tests; 23 on get, put, append; 8 rsm; 22 kvraft', () => {
+    expect(RAFT_TESTS).toHaveLength(28);
+    expect(COURSE_TESTS).toHaveLength(28 + 23 + 8 + 22);
+  });
+});
+
+describe('the labs', () => {
+  test.each(CATALOGUE)('$name', async ({ name, run }) => {
+    for (const seed of SEEDS) {
+      const report = await run({ seed }).catch((error: Error) => {
+        throw new Error(`seed ${seed}: ${error.message}\n  replay: ${replayCommand(name, seed)}`, { cause: error });
+      });
+      expect(report.rpcs).toBeGreaterThan(0);
+    }
+  });
+
+  test.each(RAFT_TESTS.slice(0, 5))('$name is decided by its seed', async ({ run }) => {
+    expect(await run({ seed: 7 })).toEqual(await run({ seed: 7 }));
+    expect(await run({ seed: 7 })).not.toEqual(await run({ seed: 8 }));
+  });
+});

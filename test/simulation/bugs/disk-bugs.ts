@@ -1,0 +1,102 @@
+/** What is on disk when: the output gate, turns, instances that end. */
+import type { Bug } from './bug.ts';
+
+export const DISK_BUGS: readonly Bug[] = [
+  {
+    name: 'a throw is caught, and the instance goes on',
+    edits: [
+      {
+        file: 'peer/peer.ts',
+        search: '      this.#end(error);\n      throw error;',
+        replacement: '      throw error;',
+      },
+    ],
+    caughtBy: [/liveness/, /storage: /, /state machine safety/, /is in the log/, /committed/],
+    seeds: 100,
+  },
+  {
+    name: 'durable is said before the flush',
+    edits: [
+      {
+        file: 'peer/peer.ts',
+        search: '    this.#flushing = true;\n    this.platform.sync().then(',
+        replacement: '    this.#flushing = true;\n    Promise.resolve().then(',
+      },
+    ],
+    caughtBy: [/committed on a quorum's disks/, /own vote/],
+    seeds: 20,
+  },
+  {
+    name: 'durable of an older term counts',
+    edits: [
+      { file: 'raft/replication.ts', search: 'if (term !== raft.currentTerm) return;', replacement: 'void term;' },
+    ],
+    caughtBy: [/own vote/, /what is durable was appended/, /committed on a quorum's disks/],
+    from: 1160,
+    firstSeed: 1164,
+    seeds: 50,
+  },
+  {
+    name: 'refused writes are ignored (a superseded instance still sends)',
+    edits: [
+      {
+        file: 'peer/storage.ts',
+        search: "this.#sql.exec('INSERT INTO log (idx, term, data) VALUES (?, ?, ?)', entry.index, entry.term, data);",
+        replacement:
+          "try { this.#sql.exec('INSERT INTO log (idx, term, data) VALUES (?, ?, ?)', entry.index, entry.term, data); } catch {}",
+      },
+      {
+        file: 'peer/storage.ts',
+        search: "this.#sql.exec('DELETE FROM log WHERE idx >= ?', index);",
+        replacement: "try { this.#sql.exec('DELETE FROM log WHERE idx >= ?', index); } catch {}",
+      },
+      {
+        file: 'peer/peer.ts',
+        search: '      this.storage.flushState();',
+        replacement: '      try { this.storage.flushState(); } catch {}',
+      },
+    ],
+    caughtBy: [/committed on a quorum's disks/, /committed immutable/, /is in the log/],
+    seeds: 100,
+    seenIn: 'canonical/raft#320',
+  },
+  {
+    name: 'the applied index is written after the state',
+    edits: [
+      {
+        file: 'peer/peer.ts',
+        search: '    this.storage.setLastApplied(index);',
+        replacement:
+          '    this.platform.sync().then(() => this.#continue(() => this.storage.setLastApplied(index)), () => {});',
+      },
+    ],
+    caughtBy: [/state machine safety/],
+    seeds: 60,
+  },
+  {
+    name: 'an alarm is set for the present time',
+    edits: [
+      {
+        file: 'peer/alarm.ts',
+        search: 'this.#setForMs = Math.max(Math.ceil(this.#deadlineMs), Math.floor(this.#clock.now()) + 1);',
+        replacement: 'this.#setForMs = Math.max(this.#deadlineMs, this.#clock.now());',
+      },
+    ],
+    caughtBy: [/has an alarm/, /liveness/],
+    seeds: 100,
+  },
+  {
+    name: 'what is in the log is answered as if nothing was done',
+    edits: [
+      {
+        file: 'peer/proposals.ts',
+        search:
+          "for (const { waiting } of this.#appended.values()) for (const { answer } of waiting) answer({ type: 'unknown' });",
+        replacement:
+          "for (const { waiting } of this.#appended.values()) for (const { answer } of waiting) answer({ type: 'not_leader' });",
+      },
+    ],
+    caughtBy: [/nothing was done/],
+    seeds: 20,
+  },
+];

@@ -1,0 +1,35 @@
+/** Exactly once (dissertation 6.3). */
+import type { Bug } from './bug.ts';
+
+export const SESSION_BUGS: readonly Bug[] = [
+  {
+    name: 'a repeat gets the reply to another seq',
+    edits: [
+      {
+        file: 'kv/exactly-once.ts',
+        search: 'return session.replies.find((reply) => reply.seq === seq) ?? null;',
+        replacement: 'return session.replies.find((reply) => reply.seq <= seq) ?? null;',
+      },
+      {
+        file: 'kv/exactly-once.ts',
+        search: 'const repeated = equalBytes(first.requestDigest, ref.requestDigest);',
+        replacement: 'const repeated = first.requestDigest.length === ref.requestDigest.length;',
+      },
+    ],
+    caughtBy: [/output is not one of this operation/, /linearizability/, /exactly once/],
+    seeds: 40,
+  },
+  {
+    name: 'no reply is kept',
+    edits: [
+      {
+        file: 'kv/exactly-once.ts',
+        search: 'keep(session, { seq: ref.seq, requestDigest: ref.requestDigest, result });',
+        replacement:
+          'if (result === undefined) keep(session, { seq: ref.seq, requestDigest: ref.requestDigest, result });',
+      },
+    ],
+    caughtBy: [/exactly once/, /linearizability/],
+    seeds: 60,
+  },
+];

@@ -1,0 +1,124 @@
+/** Snapshots and compaction: section 7. */
+import type { Bug, Edit } from './bug.ts';
+
+/** The receiver recomputes the state's sums, and refuses a wrong snapshot. Without that, what was sent wrongly is installed. */
+const UNCHECKED: Edit = {
+  file: 'kv/install.ts',
+  search: '  return same && isWithin(meta, progress) ? meta : null;',
+  replacement: '  return same === isWithin(meta, progress) ? meta : meta;',
+};
+
+export const SNAPSHOT_BUGS: readonly Bug[] = [
+  {
+    name: 'a snapshot forgets the sessions',
+    edits: [UNCHECKED, { file: 'kv/snapshot.ts', search: 'if (present === 1) {', replacement: 'if (present === 2) {' }],
+    caughtBy: [/state machine safety/],
+    seeds: 40,
+  },
+  {
+    name: 'a snapshot’s sessions are newer than its keys',
+    edits: [
+      UNCHECKED,
+      {
+        file: 'kv/key-value-store.ts',
+        search: '(pool, id) => this.#cut?.keepSession(pool, id)',
+        replacement: '() => {}',
+      },
+    ],
+    caughtBy: [/state machine safety/],
+    seeds: 60,
+  },
+  {
+    name: 'chunks of two cuts are mixed',
+    edits: [
+      UNCHECKED,
+      {
+        file: 'peer/installation.ts',
+        search: 'if (staging === null || staging.cutId !== cutId) {',
+        replacement: 'if (staging === null) {',
+      },
+    ],
+    caughtBy: [/state machine safety/],
+    seeds: 300,
+  },
+  {
+    name: 'a snapshot that is older than the commit index is installed',
+    edits: [
+      {
+        file: 'raft/snapshot.ts',
+        search: "if (lastIncludedIndex <= raft.commitIndex) return reply(raft, message, 'installed', 0, null);\n",
+        replacement: '',
+      },
+      {
+        file: 'raft/snapshot.ts',
+        search: "invariant(lastIncludedIndex > raft.commitIndex, 'an older snapshot never replaces newer state');\n",
+        replacement: '',
+      },
+    ],
+    caughtBy: [/commitIndex never decreases/, /monotonic/, /state machine safety/, /already exists/],
+    seeds: 400,
+  },
+  {
+    name: 'a log that is long enough counts as the snapshot, whatever its terms',
+    edits: [
+      {
+        file: 'raft/snapshot.ts',
+        search: 'if (raft.log.term(lastIncludedIndex) === lastIncludedTerm) {',
+        replacement: 'if (raft.log.lastIndex >= lastIncludedIndex && lastIncludedTerm > 0) {',
+      },
+    ],
+    caughtBy: [/committed immutable/, /state machine safety/, /committed entries/],
+    seeds: 300,
+  },
+  {
+    name: 'the log’s old rows survive a snapshot’s installation',
+    edits: [
+      {
+        file: 'peer/storage.ts',
+        search: "this.#sql.exec('DELETE FROM log WHERE idx <= ?', deleteTo);",
+        replacement: "this.#sql.exec('DELETE FROM log WHERE idx <= ?', lastIncludedIndex);",
+      },
+    ],
+    caughtBy: [/UNIQUE constraint/, /the log has no gaps/, /committed/],
+    from: 710,
+    firstSeed: 716,
+    seeds: 50,
+  },
+  {
+    name: 'a snapshot’s tables and its log are two commits',
+    edits: [
+      {
+        file: 'peer/peer.ts',
+        search: '      this.step(stageChunk(message, this.storage, this.stateMachine));',
+        replacement:
+          "      const staged = stageChunk(message, this.storage, this.stateMachine);\n      if (staged.outcome !== 'installed') this.step(staged);\n      else this.platform.sync().then(() => this.#continue(() => this.step(staged)));",
+      },
+    ],
+    caughtBy: [/state machine safety/],
+    seeds: 200,
+  },
+  {
+    name: 'the configuration is lost with what is compacted',
+    edits: [
+      {
+        file: 'peer/storage.ts',
+        search: 'configuration: configuration instanceof Uint8Array ? (decode(configuration) as Configuration) : null,',
+        replacement: 'configuration: configuration === undefined ? (decode(configuration) as Configuration) : null,',
+      },
+    ],
+    caughtBy: [/configuration/],
+    seeds: 40,
+  },
+  {
+    name: 'lastIncludedTerm is lost on restart',
+    edits: [
+      {
+        file: 'peer/storage.ts',
+        search: 'lastIncludedTerm: lastIncludedTerm as number,',
+        replacement: 'lastIncludedTerm: (lastIncludedTerm as number) * 0,',
+      },
+    ],
+    caughtBy: [/committed entries are in every later leader/, /committed immutable/],
+    seeds: 100,
+  },
+];

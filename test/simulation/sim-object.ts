@@ -1,0 +1,129 @@
+/** A Durable Object of the simulated world: a name, a disk, an alarm, and at most one current instance. */
+import type { Peer } from '../../src/peer/peer.ts';
+import type { StateMachineFactory } from '../../src/peer/state-machine.ts';
+import type { Acts } from './acts.ts';
+import { Disk } from './disk.ts';
+import type { Scheduler } from './scheduler.ts';
+
+export class Instance {
+  readonly object: SimObject;
+  readonly number: number;
+  peer!: Peer;
+  /** Which of its object's lives it belongs to: the storage of an earlier one is gone. */
+  readonly life: number;
+  /** No memory any more: nothing of it runs. */
+  dead = false;
+  /** Its object was started elsewhere: it runs on, but its storage refuses and no event reaches it. */
+  superseded = false;
+  depth = 0;
+  callsThisEvent = 0;
+  /** Requests that it has not answered. */
+  readonly unanswered = new Set<() => void>();
+
+  constructor(object: SimObject, number: number) {
+    this.object = object;
+    this.number = number;
+    this.life = object.lives;
+  }
+
+  get label(): string {
+    return `${this.object.name}#${this.number}${this.superseded ? '~' : ''}`;
+  }
+}
+
+export class SimObject {
+  readonly name: string;
+  disk: Disk;
+  /** What it held for a group before that was lost or deleted: what it had promised there, it did promise. */
+  lost: { readonly groupId: string; readonly disk: Disk } | null = null;
+  readonly #scheduler: Scheduler;
+  readonly #acts: Acts;
+  instance: Instance | null = null;
+  instances = 0;
+  #clockOffsetMs = 0;
+  /** Since when its clock goes at a tenth of its speed; null: it does not. */
+  #clockSlowSinceMs: number | null = null;
+  #refusesUntilMs = 0;
+  #downUntilMs = 0;
+  alarmRetryMs = 0;
+  /** The time of the alarm whose handler runs. */
+  runningAlarmMs: number | null = null;
+  cancelAlarm: (() => void) | null = null;
+  /** No alarm fires until a client's request has come: the platform has forgotten them. */
+  alarmsStuck = false;
+  /** How often its storage was lost or deleted as a whole: what it had answered before is lost with it. */
+  lives = 0;
+  /** Requests of routers that were sent before this are lost: their group is another one by now. */
+  clientsSinceMs = 0;
+  /** The version of the code that its next instance runs; null: the world's. */
+  createStateMachine: StateMachineFactory | null = null;
+
+  constructor(name: string, scheduler: Scheduler, acts: Acts) {
+    this.name = name;
+    this.disk = new Disk(scheduler);
+    this.#scheduler = scheduler;
+    this.#acts = acts;
+  }
+
+  /** Its storage is empty from now on. */
+  loseStorage(): void {
+    const { disk } = this;
+    disk.crash();
+    this.lives += 1;
+    this.disk = new Disk(this.#scheduler);
+    this.disk.flushMs = disk.flushMs;
+    this.disk.onStaging = disk.onStaging;
+    this.disk.onInstalling = disk.onInstalling;
+    const [table] = disk.inspect("SELECT 1 FROM sqlite_master WHERE name = 'peer_identity'");
+    const [identity] = table === undefined ? [] : disk.inspect('SELECT group_id FROM peer_identity');
+    if (identity === undefined) return disk.close();
+    this.lost?.disk.close();
+    this.lost = { groupId: identity[0] as string, disk };
+  }
+
+  /** Difference of its clock from true time, ms. */
+  get clockOffsetMs(): number {
+    return this.#clockOffsetMs;
+  }
+
+  set clockOffsetMs(offsetMs: number) {
+    if (this.#acts.permit()) this.#clockOffsetMs = offsetMs;
+  }
+
+  /** What its clock says at a true time. */
+  clockMs(nowMs: number): number {
+    return nowMs + this.clockAheadMs(nowMs);
+  }
+
+  /** Of true time. Exact for a clock that is not slow: a rounding error would make an alarm's whole milliseconds one less. */
+  clockAheadMs(nowMs: number): number {
+    // Whole milliseconds, like every other difference: alarms are kept in whole ones.
+    const lostMs = this.#clockSlowSinceMs === null ? 0 : Math.floor(0.9 * (nowMs - this.#clockSlowSinceMs));
+    return this.#clockOffsetMs - lostMs;
+  }
+
+  /** Its clock slows down, or goes on at its true speed from where it is. */
+  slowClock(slow: boolean, nowMs: number): void {
+    if (slow === (this.#clockSlowSinceMs !== null) || (slow && !this.#acts.permit())) return;
+    this.#clockOffsetMs = this.clockAheadMs(nowMs);
+    this.#clockSlowSinceMs = slow ? nowMs : null;
+  }
+
+  /** Storage refuses until then. */
+  get refusesUntilMs(): number {
+    return this.#refusesUntilMs;
+  }
+
+  set refusesUntilMs(untilMs: number) {
+    if (untilMs <= this.#scheduler.nowMs || this.#acts.permit()) this.#refusesUntilMs = untilMs;
+  }
+
+  /** No request reaches it until then: its machine is gone, and the platform has not noticed. */
+  get downUntilMs(): number {
+    return this.#downUntilMs;
+  }
+
+  set downUntilMs(untilMs: number) {
+    if (untilMs <= this.#scheduler.nowMs || this.#acts.permit()) this.#downUntilMs = untilMs;
+  }
+}
