@@ -16,6 +16,8 @@ export class Alarm {
   /** Monotonic time of the alarm that is set, as far as this instance knows; null: none. */
   #setForMs: number | null = null;
   #deadlineMs: number | null = null;
+  /** Wall time that the alarm was set for whose handler ran last. */
+  #firedForMs: number | null = null;
   #moving = false;
   sets = 0;
   fired = 0;
@@ -40,9 +42,10 @@ export class Alarm {
     });
   }
 
-  /** The handler begins: the alarm is gone, and may be set again without a price. */
-  fire(): void {
+  /** The handler begins: the alarm, set for the wall time `scheduledMs`, is gone, and may be set again without a price. */
+  fire(scheduledMs: number): void {
     this.fired += 1;
+    this.#firedForMs = scheduledMs;
     this.#setForMs = null;
   }
 
@@ -55,9 +58,10 @@ export class Alarm {
 
   #move(): void {
     if (this.#deadlineMs === null) return;
-    // Whole milliseconds, rounded up, and never the present one: the platform keeps whole ones, and takes an alarm set for
-    // the very time of the alarm whose handler runs for that alarm, which is gone when the handler ends.
+    // Whole milliseconds, rounded up: the platform keeps whole ones. And never the time of the alarm whose handler runs: the platform
+    // takes such an alarm for that one, which is gone when the handler ends. It may still lie ahead: alarms fire by another clock.
     this.#setForMs = Math.max(Math.ceil(this.#deadlineMs), Math.floor(this.#clock.now()) + 1);
+    if (this.#clock.wall(this.#setForMs) === this.#firedForMs) this.#setForMs += 1;
     this.sets += 1;
     this.#platform.setAlarm(this.#clock.wall(this.#setForMs));
   }

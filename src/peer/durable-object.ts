@@ -119,10 +119,10 @@ export function definePeer<E extends PeerEnv>(
       }
     }
 
-    override async alarm(): Promise<void> {
+    override async alarm(alarm: AlarmInvocationInfo): Promise<void> {
       // Never throws: the platform would retry with a back-off, and drop the alarm in the end.
       try {
-        this.#peer.onAlarm();
+        this.#peer.onAlarm(alarm.scheduledTime);
       } catch (error) {
         console.log({ level: 'error', event: 'alarm_failed', reason: String(error) });
       }

@@ -141,10 +141,10 @@ export class Peer {
     this.calls.beginEvent(depth);
   }
 
-  /** The alarm fired: look at the clock, and set it again if a deadline is left. */
-  onAlarm(): void {
+  /** The alarm that was set for the wall time `scheduledMs` fired: look at the clock, and set it again if a deadline is left. */
+  onAlarm(scheduledMs: number): void {
     this.beginEvent(0);
-    this.alarm.fire();
+    this.alarm.fire(scheduledMs);
     this.lookAtClock();
   }
 

@@ -83,7 +83,7 @@ class Group {
 
   async pass(stepMs: number): Promise<Call[]> {
     this.lone.nowMs += stepMs;
-    this.lone.peer.onAlarm();
+    this.lone.peer.onAlarm(this.lone.nowMs);
     for (let i = 0; i < 3; i += 1) await settled();
     return this.lone.calls.splice(0);
   }

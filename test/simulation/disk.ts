@@ -10,6 +10,12 @@ import type { Scheduler } from './scheduler.ts';
 const MAX_ROW_BYTES = 2_000_000;
 const MAX_PARAMETERS = 100;
 
+/** An alarm: the true time at which it is due, and the time, by the object's clock, that it was asked for. */
+export interface SetAlarm {
+  readonly atMs: number;
+  readonly wallMs: number;
+}
+
 export class Disk {
   readonly #scheduler: Scheduler;
   readonly #sql = new NodeSql();
@@ -32,10 +38,10 @@ export class Disk {
   voteTurn = 0;
   #vote = '';
   #hasTables = false;
-  alarmMs: number | null = null;
+  alarm: SetAlarm | null = null;
   /** Statements that wrote; setting the alarm is none. */
   statementsWritten = 0;
-  #durableAlarmMs: number | null = null;
+  #durableAlarm: SetAlarm | null = null;
 
   constructor(scheduler: Scheduler) {
     this.#scheduler = scheduler;
@@ -90,12 +96,12 @@ export class Disk {
   #closeTurn(turn: number): void {
     this.#turnOpen = false;
     const generation = this.#generation;
-    const alarmMs = this.alarmMs;
+    const { alarm } = this;
     this.#lastFlushMs = Math.max(this.#lastFlushMs, this.#scheduler.nowMs + this.flushMs());
     this.#scheduler.at(this.#lastFlushMs, () => {
       if (generation !== this.#generation) return;
       this.durableTurn = turn;
-      this.#durableAlarmMs = alarmMs;
+      this.#durableAlarm = alarm;
       if (turn === this.#turn && !this.#turnOpen) this.#releaseAll();
       const ready = this.#waiting.filter((item) => item.turn <= turn);
       this.#waiting = this.#waiting.filter((item) => item.turn > turn);
@@ -144,7 +150,7 @@ export class Disk {
     this.#releasedTurn = this.durableTurn;
     this.#turnOpen = false;
     this.#lastFlushMs = this.#scheduler.nowMs;
-    this.alarmMs = this.#durableAlarmMs;
+    this.alarm = this.#durableAlarm;
   }
 
   close(): void {

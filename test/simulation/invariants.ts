@@ -156,7 +156,7 @@ export class Invariants {
   #checkAlarm(instance: Instance, { effects }: Raft): void {
     const { disk } = instance.object;
     if (instance.superseded || disk.unflushed || effects.deadlineMs === null) return;
-    this.#assert(disk.alarmMs !== null, instance, 'who waits for a time has an alarm');
+    this.#assert(disk.alarm !== null, instance, 'who waits for a time has an alarm');
   }
 
   #checkNewLeader(instance: Instance, seen: Seen): void {

@@ -2,7 +2,7 @@
 import type { Peer } from '../../src/peer/peer.ts';
 import type { StateMachineFactory } from '../../src/peer/state-machine.ts';
 import type { Acts } from './acts.ts';
-import { Disk } from './disk.ts';
+import { Disk, type SetAlarm } from './disk.ts';
 import type { Scheduler } from './scheduler.ts';
 
 export class Instance {
@@ -47,7 +47,7 @@ export class SimObject {
   #downUntilMs = 0;
   alarmRetryMs = 0;
   /** The time of the alarm whose handler runs. */
-  runningAlarmMs: number | null = null;
+  runningAlarm: SetAlarm | null = null;
   cancelAlarm: (() => void) | null = null;
   /** No alarm fires until a client's request has come: the platform has forgotten them. */
   alarmsStuck = false;

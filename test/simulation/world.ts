@@ -28,6 +28,8 @@ export interface WorldOptions {
 const MAX_DEPTH = 6;
 const MAX_CALLS_PER_EVENT = 50;
 const ALARM_RETRY_MS = 2000;
+/** The wall clock when a run begins, ms. */
+const EPOCH_MS = 1_700_000_000_000;
 
 /** A request or a reply as it leaves, one way. */
 export interface Message {
@@ -146,7 +148,7 @@ export class World {
     return {
       sql: object.disk.open(() => instance.superseded || instance.dead || scheduler.nowMs < object.refusesUntilMs),
       objectName: object.name,
-      now: () => Math.floor(object.clockMs(scheduler.nowMs)) + 1_700_000_000_000,
+      now: () => Math.floor(object.clockMs(scheduler.nowMs)) + EPOCH_MS,
       random: () => random.float(),
       randomId: () => random.hex(32),
       sync: () => new Promise((resolve) => object.disk.whenDurable(() => this.#in(instance, resolve))),
@@ -154,7 +156,7 @@ export class World {
       setAlarm: (atMs) => {
         if (instance.superseded || instance.dead) return;
         object.disk.write();
-        this.#setAlarm(object, atMs - 1_700_000_000_000 - object.clockAheadMs(scheduler.nowMs));
+        this.#setAlarm(object, atMs);
       },
       call: (name, _hint, route, body, timeoutMs) => this.#callFrom(instance, name, route, body, timeoutMs),
       abort: (reason) => {
@@ -220,21 +222,21 @@ export class World {
 
   // ---- alarms
 
-  #setAlarm(object: SimObject, atMs: number): void {
+  #setAlarm(object: SimObject, askedMs: number): void {
     // As workerd does: whole milliseconds; and an alarm set, by the handler of an alarm, for the very time of that one is
     // taken for it, and is gone when the handler ends.
-    const wholeMs = Math.trunc(atMs);
-    if (wholeMs === object.runningAlarmMs) return;
-    object.disk.alarmMs = wholeMs;
+    const wallMs = Math.trunc(askedMs);
+    if (wallMs === object.runningAlarm?.wallMs) return;
+    object.disk.alarm = { wallMs, atMs: wallMs - EPOCH_MS - object.clockAheadMs(this.scheduler.nowMs) };
     this.#armAlarm(object);
   }
 
   #armAlarm(object: SimObject): void {
-    const atMs = object.disk.alarmMs;
-    if (atMs === null) return;
+    const { alarm } = object.disk;
+    if (alarm === null) return;
     const lateMs = this.#random.between(0, this.#weather.alarmJitterMs);
     const { scheduler } = this;
-    const dueMs = Math.max(atMs, scheduler.nowMs, object.alarmRetryMs, object.downUntilMs) + lateMs;
+    const dueMs = Math.max(alarm.atMs, scheduler.nowMs, object.alarmRetryMs, object.downUntilMs) + lateMs;
     object.cancelAlarm?.();
     object.cancelAlarm = scheduler.at(dueMs, () => {
       object.cancelAlarm = null;
@@ -250,13 +252,15 @@ export class World {
     this.#event(object, 0, (instance) => {
       // That the alarm is gone is on disk together with what the handler writes.
       object.disk.write();
-      object.runningAlarmMs = object.disk.alarmMs;
-      object.disk.alarmMs = null;
+      const { alarm } = object.disk;
+      if (alarm === null) return;
+      object.runningAlarm = alarm;
+      object.disk.alarm = null;
       this.note(object.name, 'alarm');
-      instance.peer.onAlarm();
+      instance.peer.onAlarm(alarm.wallMs);
       handled = true;
     });
-    object.runningAlarmMs = null;
+    object.runningAlarm = null;
     if (handled) return;
     object.alarmRetryMs = this.scheduler.nowMs + ALARM_RETRY_MS;
     this.#armAlarm(object);

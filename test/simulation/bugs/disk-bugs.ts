@@ -86,6 +86,18 @@ export const DISK_BUGS: readonly Bug[] = [
     seeds: 100,
   },
   {
+    name: 'an alarm that fires early is set again for the same time',
+    edits: [
+      {
+        file: 'peer/alarm.ts',
+        search: 'if (this.#clock.wall(this.#setForMs) === this.#firedForMs) this.#setForMs += 1;',
+        replacement: '',
+      },
+    ],
+    caughtBy: [/has an alarm/, /liveness/],
+    seeds: 100,
+  },
+  {
     name: 'what is in the log is answered as if nothing was done',
     edits: [
       {
