@@ -17,6 +17,7 @@ interface Seen {
   term: number;
   commitIndex: number;
   lastApplied: number;
+  firstIndex: number;
   lastIndex: number;
   lastTerm: number;
   /** The term that it led, the last one. */
@@ -62,7 +63,16 @@ export class Invariants {
     const { raft } = instance.peer;
     let seen = this.#seen.get(instance);
     if (seen === undefined) {
-      seen = { term: 0, commitIndex: 0, lastApplied: 0, lastIndex: 0, lastTerm: 0, leaderTerm: 0, matched: new Map() };
+      seen = {
+        term: 0,
+        commitIndex: 0,
+        lastApplied: 0,
+        firstIndex: 0,
+        lastIndex: 0,
+        lastTerm: 0,
+        leaderTerm: 0,
+        matched: new Map(),
+      };
       this.#seen.set(instance, seen);
       this.#elections.watch(instance);
       this.#promises.watch(instance);
@@ -74,6 +84,7 @@ export class Invariants {
     this.#assert(raft.lastApplied >= seen.lastApplied, instance, 'monotonic lastApplied');
     this.#assert(raft.lastApplied <= raft.commitIndex, instance, 'only committed entries are applied');
     this.#checkLog(instance, raft, seen);
+    this.#checkRows(instance, raft, seen);
     this.#elections.checkTerm(instance, seen.term);
     if (raft.role === 'leader') this.#checkLeader(instance, raft, seen);
     this.#elections.checkContact(instance);
@@ -88,6 +99,7 @@ export class Invariants {
     seen.term = raft.currentTerm;
     seen.commitIndex = raft.commitIndex;
     seen.lastApplied = raft.lastApplied;
+    seen.firstIndex = raft.log.firstIndex;
     seen.lastIndex = raft.log.lastIndex;
     seen.lastTerm = raft.log.lastTerm;
     if (raft.role === 'leader') seen.leaderTerm = raft.currentTerm;
@@ -114,6 +126,14 @@ export class Invariants {
       instance,
       'who has applied entry 1 has a configuration',
     );
+  }
+
+  /** What lies in the log's rows is what the core knows of: no more, no less. */
+  #checkRows(instance: Instance, { log: { firstIndex, lastIndex } }: Raft, seen: Seen): void {
+    if (instance.superseded || (firstIndex === seen.firstIndex && lastIndex === seen.lastIndex)) return;
+    const [[first, last] = []] = instance.object.disk.inspect('SELECT min(idx), max(idx) FROM log');
+    const equal = first === null ? lastIndex < firstIndex : first === firstIndex && last === lastIndex;
+    this.#assert(equal, instance, `the log's rows are the core's log: ${first}..${last}, ${firstIndex}..${lastIndex}`);
   }
 
   #checkLeader(instance: Instance, raft: Raft, seen: Seen): void {
