@@ -65,6 +65,8 @@ export class SimClient {
   completed = 0;
   /** Writes that the store refused because it is full, and sessions that were found gone. */
   readonly told = { storageFull: 0, sessionExpired: 0 };
+  /** A request of its clerk that was answered, but not the one that opened the session. */
+  #answered: Write | null = null;
 
   constructor(world: World, name: string, routers: readonly SimRouter[], workload: Workload, isClerk: boolean) {
     this.#world = world;
@@ -89,6 +91,18 @@ export class SimClient {
   async #leave(): Promise<void> {
     if (this.#random.chance(0.5) && this.#clerk !== null) this.#clerk = this.#newClerk();
     else await this.#world.scheduler.sleep(this.#random.between(1500, 6000));
+    await this.#repeatOld();
+  }
+
+  /** A process that was asleep repeats what was done long ago: its session has gone, or still knows the reply. */
+  async #repeatOld(): Promise<void> {
+    const write = this.#answered;
+    if (write === null) return;
+    const outcome = await this.#patient<WriteOutcome>((router) => router.write(this.#workload.group, write));
+    if (outcome === null || !outcome.ok) return;
+    const { result } = outcome;
+    if (result.type === 'session_expired') this.told.sessionExpired += 1;
+    else if ('replayed' in result && !result.replayed) this.#world.fail(`${this.#name}: an old request was done again`);
   }
 
   /** So many requests at once. A clerk may do so once it has a session. */
@@ -213,6 +227,7 @@ export class SimClient {
         return uncertain ? null : 'nothing';
       }
       if (ended !== null && ended !== 'nothing') {
+        if (seq > 1) this.#answered = this.#request(operation, clerk, seq);
         clerk?.resolve(seq);
         return ended;
       }

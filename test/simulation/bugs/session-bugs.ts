@@ -32,4 +32,28 @@ export const SESSION_BUGS: readonly Bug[] = [
     caughtBy: [/exactly once/, /linearizability/],
     seeds: 60,
   },
+  {
+    name: 'any seq opens a session: a duplicate is applied after its session has expired',
+    edits: [
+      {
+        file: 'kv/exactly-once.ts',
+        search: "if (ref.seq !== 1) return 'session_expired';",
+        replacement: '',
+      },
+    ],
+    caughtBy: [/exactly once/, /done again/],
+    seeds: 200,
+  },
+  {
+    name: 'an acknowledgement forgets one reply too many',
+    edits: [
+      {
+        file: 'kv/exactly-once.ts',
+        search: 'session.replies = session.replies.filter((reply) => reply.seq > acked);',
+        replacement: 'session.replies = session.replies.filter((reply) => reply.seq > acked + 1);',
+      },
+    ],
+    caughtBy: [/exactly once/, /linearizability/],
+    seeds: 60,
+  },
 ];

@@ -121,4 +121,19 @@ export const SNAPSHOT_BUGS: readonly Bug[] = [
     caughtBy: [/committed entries are in every later leader/, /committed immutable/],
     seeds: 100,
   },
+  {
+    name: 'history is deleted that an open cut still shows',
+    edits: [
+      UNCHECKED,
+      {
+        file: 'kv/key-value-store.ts',
+        search: 'this.#cut?.header.compactedRevision ?? this.#loadedMeta().compactedRevision',
+        replacement: 'this.#loadedMeta().compactedRevision',
+      },
+    ],
+    caughtBy: [/state machine safety/, /liveness/],
+    from: 255,
+    firstSeed: 271,
+    seeds: 30,
+  },
 ];
