@@ -35,6 +35,8 @@ async function start(options: RuntimeOptions): Promise<RuntimeMessage> {
       unsafeDirectSockets: [{ host: '127.0.0.1', port: options.port ?? 0 }],
       // Nothing is asked of the network.
       cf: false,
+      // A test that only sees broken connections is to find the reason in the log.
+      unsafeHandleRuntimeRestart: () => console.error('workerd ended by itself, and was started again'),
     });
     await miniflare.ready;
     return { url: (await miniflare.unsafeGetDirectURL()).href };

@@ -164,6 +164,14 @@ export class Cluster {
     if (error !== null) throw error;
   }
 
+  /** Work that is awaited later. If it fails, so does the test, at once. */
+  beside<T>(work: Promise<T>): Promise<T> {
+    work.catch((error: unknown) => {
+      this.world.failure ??= error instanceof Error ? error : new LabFailure(String(error));
+    });
+    return work;
+  }
+
   /** Fails unless `done` within the time. */
   async eventually(limitMs: number, what: string, done: () => boolean): Promise<void> {
     const endMs = this.nowMs + limitMs;
@@ -262,7 +270,7 @@ export class Cluster {
 
   // ---- what is measured
 
-  /** `LogSize()`: the most that any server keeps of the log, with its state row. */
+  /** `LogSize()`: the most that any server keeps of the log, with its state row and its configuration. */
   logBytes(): number {
     return Math.max(...this.slots.map((slot) => this.#logBytesOf(this.object(slot))));
   }
@@ -270,9 +278,10 @@ export class Cluster {
   #logBytesOf({ disk }: SimObject): number {
     const INTEGER_BYTES = 8;
     const [[rows, bytes] = []] = disk.inspect('SELECT count(*), coalesce(sum(length(data)), 0) FROM log');
+    const [[configuration] = []] = disk.inspect('SELECT coalesce(length(configuration), 0) FROM peer_identity');
     const indexAndTerm = 2 * INTEGER_BYTES * (rows as number);
     const stateRow = 5 * INTEGER_BYTES;
-    return (bytes as number) + indexAndTerm + stateRow;
+    return (bytes as number) + indexAndTerm + stateRow + (configuration as number);
   }
 
   /** Sessions that a server keeps, and their bytes: names and kept replies. */
@@ -308,9 +317,20 @@ export class Cluster {
     }
     if (this.invariants.snapshots > 0) throw new LabFailure('a snapshot was installed, with compaction off');
     for (const slot of this.slots) {
-      const firstIndex = this.raft(slot)?.log.firstIndex ?? 1;
-      if (firstIndex !== 1) throw new LabFailure(`server ${slot} compacted its log, with compaction off`);
+      if (this.#compacted(slot)) throw new LabFailure(`server ${slot} compacted its log, with compaction off`);
     }
+  }
+
+  /** For the end of a test with `maxraftstate`: with less than eight times that in all, a bound on the log shows nothing. */
+  checkCompaction(): void {
+    const compacted = this.slots.filter((slot) => this.#compacted(slot)).length;
+    if (this.#maxRaftStateBytes !== null && 2 * compacted <= this.slots.length)
+      throw new LabFailure(`${compacted} of ${this.slots.length} servers ever compacted their logs`);
+  }
+
+  #compacted(slot: number): boolean {
+    const [[lastIncludedIndex] = []] = this.object(slot).disk.inspect('SELECT last_included_index FROM peer_state');
+    return lastIncludedIndex !== 0;
   }
 
   /**

@@ -55,6 +55,7 @@ class Generic {
 
   async script(): Promise<void> {
     for (let i = 0; i < ITERATIONS; i += 1) await this.#iteration();
+    this.#cluster.checkCompaction();
     this.#history.check();
   }
 
@@ -63,11 +64,11 @@ class Generic {
     const { crash = false } = this.#load;
     const disturbance = this.#load.disturbance ?? (this.#load.partitions === true ? partitions : null);
     this.#loading = true;
-    const clients = Promise.all(this.#clerks.map((clerk, number) => this.#client(clerk, number)));
+    const clients = cluster.beside(Promise.all(this.#clerks.map((clerk, number) => this.#client(clerk, number))));
     let disturbed = Promise.resolve();
     if (disturbance !== null) {
       await cluster.sleep(LEAD_IN_MS);
-      disturbed = disturbance(cluster, () => this.#loading);
+      disturbed = cluster.beside(disturbance(cluster, () => this.#loading));
     }
     await cluster.sleep(LOAD_MS);
     // Beyond the labs, whose servers crash when the clients are done: here they are at work.

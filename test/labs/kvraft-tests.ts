@@ -7,9 +7,9 @@ import { LabFailure, type LabOptions, type LabReport, type LabTest } from './lab
 const MAX_RAFT_STATE_BYTES = 1000;
 type Load = Omit<GenericLoad, 'servers'> & { readonly servers?: number };
 
-function bound({ unreliable = false, partitions = false, randomKeys = false }: Load): string {
+function bound({ unreliable = false, randomKeys = false }: Load): string {
   if (randomKeys) return 'linearizable after each round';
-  return unreliable || partitions ? 'OKs ≤ version ≤ OKs + ErrMaybes; linearizable' : 'version = OKs; linearizable';
+  return unreliable ? 'OKs ≤ version ≤ OKs + ErrMaybes; linearizable' : 'version = OKs; linearizable';
 }
 
 /** 4B: no snapshots. */

@@ -1,6 +1,6 @@
 /** Every test of the catalogue with a few seeds; `npm run soak -- --labs --runs N` runs them with many. */
 import { describe, expect, test } from 'vitest';
-import { CATALOGUE, COURSE_TESTS, RAFT_TESTS } from './catalogue.ts';
+import { CATALOGUE, COURSE_TESTS, RAFT_TESTS, selectTests } from './catalogue.ts';
 import { replayCommand } from './soak-labs.ts';
 
 const SEEDS = [1, 2, 3];
@@ -27,7 +27,15 @@ describe('the labs', () => {
     }
   });
 
-  test.each(RAFT_TESTS.slice(0, 5))('$name is decided by its seed', async ({ run }) => {
+  const OF_EACH_KIND = [
+    'TestBasic4A',
+    'TestPersistPartitionUnreliable4A',
+    'TestRestartReplay rsm4A',
+    'TestUnreliable kvraft4B',
+  ];
+  const replayed = [...RAFT_TESTS.slice(0, 5), ...OF_EACH_KIND.flatMap((name) => selectTests(name))];
+
+  test.each(replayed)('$name is decided by its seed', async ({ run }) => {
     expect(await run({ seed: 7 })).toEqual(await run({ seed: 7 }));
     expect(await run({ seed: 7 })).not.toEqual(await run({ seed: 8 }));
   });

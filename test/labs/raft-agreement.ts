@@ -98,10 +98,10 @@ function concurrentStarts(lab: RaftLab): void {
     const commands = ['100', '101', '102', '103', '104'];
     const tasks = commands.map((command) => lab.spawn(startOne(lab, leader, command, first.term)));
     const numbers = lab.join(tasks).filter((number) => number !== null);
-    const waits = lab.join(numbers.map((number) => lab.spawn(lab.wait(number, 3, first.term))));
+    const waits = lab.join([first.number, ...numbers].map((number) => lab.spawn(lab.wait(number, 3, first.term))));
     // The term has moved: once more.
     if (waits.includes(null) || lab.servers.some(({ raft }) => raft.currentTerm !== first.term)) continue;
-    for (const command of commands)
+    for (const command of ['1', ...commands])
       if (!waits.includes(command)) throw new LabFailure(`command ${command} is missing among ${waits.join(', ')}`);
     return;
   }

@@ -34,7 +34,9 @@ export function backup(lab: RaftLab): void {
 }
 
 function startMany(lab: RaftLab, place: number): void {
-  for (let i = 0; i < BATCH; i += 1) lab.propose(place, lab.randomCommand());
+  for (let i = 0; i < BATCH; i += 1) {
+    if (lab.propose(place, lab.randomCommand()) === null) throw new LabFailure(`server ${place + 1} does not lead`);
+  }
 }
 
 function agreeMany(lab: RaftLab): void {
@@ -67,7 +69,7 @@ function countAgreement(lab: RaftLab): void {
     const before = lab.network.receivedByAll;
     const first = lab.propose(leader, '1');
     if (first === null) continue;
-    const commands = Array.from({ length: COUNTED + 2 }, () => lab.randomCommand());
+    const commands = Array.from({ length: COUNTED + 1 }, () => lab.randomCommand());
     const started = commands.map((command) => lab.propose(leader, command));
     if (started.some((proposal) => proposal?.term !== first.term)) continue;
     started.forEach((proposal, i) => {

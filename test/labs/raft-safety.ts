@@ -102,6 +102,7 @@ export class RaftSafety {
     if (known !== candidate)
       throw new LabFailure(`server ${voter} voted for ${known} and ${candidate} in term ${term}`);
     this.#votes.set(term * 64 + voter, candidate);
-    if (onDisk.currentTerm < term) throw new LabFailure(`server ${voter} promised a vote that is not on its disk`);
+    const stored = onDisk.currentTerm > term || (onDisk.currentTerm === term && onDisk.votedFor === candidate);
+    if (!stored) throw new LabFailure(`server ${voter} promised a vote that is not on its disk`);
   }
 }

@@ -29,6 +29,8 @@ export interface SoakLabsOptions {
 
 /** Returns how many runs failed. */
 export async function soakLabs(options: SoakLabsOptions): Promise<number> {
+  if (!Number.isSafeInteger(options.runs) || options.runs < 1) throw new RangeError('runs: a whole number, 1 or more');
+  if (!Number.isSafeInteger(options.from)) throw new RangeError('from: a whole number');
   const tests = selectTests(options.only ?? null).map((test) => new TestFigures(test));
   const progress = new Progress(tests.length * options.runs);
   const jobs = jobsOf(tests, options);
@@ -56,15 +58,14 @@ async function work(jobs: Generator<QueuedRun>, progress: Progress): Promise<voi
     for (let next = jobs.next(); next.done !== true; next = jobs.next()) {
       const { figures, seed } = next.value;
       const { name } = figures.test;
-      const outcome = await ask(worker, { name, seed });
-      figures.add(outcome ?? { ok: false, message: `no end after ${RUN_TIMEOUT_MS} ms` });
-      if (outcome?.ok !== true) {
+      const { outcome, threadIsUsable } = await ask(worker, { name, seed });
+      figures.add(outcome);
+      if (!outcome.ok) {
         progress.failed += 1;
-        const message = outcome?.message ?? 'the run does not end';
-        console.log(`\n${name}, seed ${seed}: ${message}\n  replay: ${replayCommand(name, seed)}`);
+        console.log(`\n${name}, seed ${seed}: ${outcome.message}\n  replay: ${replayCommand(name, seed)}`);
       }
       progress.step();
-      if (outcome !== null) continue;
+      if (threadIsUsable) continue;
       await worker.terminate();
       worker = startWorker();
     }
@@ -77,18 +78,27 @@ function startWorker(): Worker {
   return new Worker(join(import.meta.dirname, 'labs-worker.ts'));
 }
 
-/** Null: it hangs. */
-function ask(worker: Worker, job: LabJob): Promise<LabOutcome | null> {
-  return new Promise((resolve, reject) => {
-    const settle = (outcome: LabOutcome | null): void => {
+interface Answer {
+  readonly outcome: LabOutcome;
+  /** False: it hangs, or is gone. */
+  readonly threadIsUsable: boolean;
+}
+
+/** A run that hangs, or takes the thread with it, has failed; the others go on. */
+function ask(worker: Worker, job: LabJob): Promise<Answer> {
+  return new Promise((resolve) => {
+    const settle = (answer: Answer): void => {
       clearTimeout(timer);
-      worker.off('error', reject);
-      worker.off('message', settle);
-      resolve(outcome);
+      worker.off('message', answered);
+      worker.off('error', broken);
+      resolve(answer);
     };
-    const timer = setTimeout(() => settle(null), RUN_TIMEOUT_MS);
-    worker.once('message', settle);
-    worker.once('error', reject);
+    const answered = (outcome: LabOutcome): void => settle({ outcome, threadIsUsable: true });
+    const failed = (message: string): void => settle({ outcome: { ok: false, message }, threadIsUsable: false });
+    const broken = (error: unknown): void => failed(`the thread ended: ${String(error)}`);
+    const timer = setTimeout(() => failed(`no end after ${RUN_TIMEOUT_MS} ms`), RUN_TIMEOUT_MS);
+    worker.once('message', answered);
+    worker.once('error', broken);
     worker.postMessage(job);
   });
 }

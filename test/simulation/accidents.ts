@@ -49,8 +49,6 @@ export interface AccidentScene {
   readonly group: string;
   readonly routers: readonly SimRouter[];
   readonly clients: readonly SimClient[];
-  /** The storage of this object is about to be lost, and may forget what it had promised. */
-  readonly onWipe: (object: SimObject) => void;
 }
 
 export class Accidents {
@@ -168,11 +166,10 @@ export class Accidents {
 
   /** Only a minority ever, and only of a group that is founded: before that, a peer that lost all may be given it again. */
   #wipe(object: SimObject): void {
-    const { world, plan, onWipe } = this.#scene;
+    const { world, plan } = this.#scene;
     this.#founded ||= this.objects().some(({ instance }) => (instance?.peer?.raft?.commitIndex ?? 0) > 0);
     if (!this.#founded || this.wiped.has(object) || this.wiped.size >= Math.floor((plan.peers - 1) / 2)) return;
     if (!world.acts.permit()) return;
-    onWipe(object);
     this.wiped.add(object);
     world.wipe(object);
   }
@@ -209,7 +206,7 @@ export class Accidents {
 
   #crashInstallation(receiver: SimObject): void {
     const { world } = this.#scene;
-    if (this.#stopped || !this.#random.chance(0.5 * this.#strength('installCrash'))) return;
+    if (this.#stopped || !this.#random.chance(Math.sqrt(this.#strength('installCrash')))) return;
     const leader = this.#leader();
     const victim = leader !== null && this.#random.chance(0.3) ? leader : receiver;
     world.scheduler.after(this.#random.between(0, 3 * world.weather.maxDelayMs), () => {

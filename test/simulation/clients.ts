@@ -61,8 +61,9 @@ export class SimClient {
   readonly history: Mutable<Operation>[] = [];
   readonly listings: Listing[] = [];
   stopped = false;
-  /** Operations that were answered. */
+  /** Operations that were answered, and the writes among them. */
   completed = 0;
+  writes = 0;
   /** Writes that the store refused because it is full, and sessions that were found gone. */
   readonly told = { storageFull: 0, sessionExpired: 0 };
   /** A request of its clerk that was answered, but not the one that opened the session. */
@@ -130,11 +131,12 @@ export class SimClient {
     const output = operation.input.type === 'get' ? await this.#get(key) : await this.#write(operation);
     this.#underWay -= 1;
     if (output === 'nothing' || output === 'refused') this.history.splice(this.history.indexOf(operation), 1);
-    if (output === 'refused') this.completed += 1;
-    if (output === null || output === 'nothing' || output === 'refused') return;
+    if (output === null || output === 'nothing') return;
+    this.completed += 1;
+    if (operation.input.type !== 'get') this.writes += 1;
+    if (output === 'refused') return;
     operation.output = output;
     operation.return = this.#world.scheduler.nowMs;
-    this.completed += 1;
   }
 
   #drawKey(): string {
@@ -293,7 +295,10 @@ export class SimClient {
       const outcome: ReadOutcome | null = await this.#patient<ReadOutcome>((router) =>
         router.read(this.#workload.group, { query, consistency: 'linearizable', peer: null }),
       );
-      if (outcome === null || !outcome.ok || outcome.answer.type !== 'page') return;
+      if (outcome === null || !outcome.ok) return;
+      // Between two pages the listing's revision may be compacted; nothing else excuses a listing that ends.
+      if (outcome.answer.type === 'compacted' && revision !== null) return;
+      if (outcome.answer.type !== 'page') throw new Error(`a listing was answered by ${outcome.answer.type}`);
       items.push(...outcome.answer.items);
       revision = outcome.answer.revision;
       if (!outcome.answer.more) break;

@@ -9,6 +9,14 @@ import type { Scheduler } from './scheduler.ts';
 
 const MAX_ROW_BYTES = 2_000_000;
 const MAX_PARAMETERS = 100;
+/** What a storage says that refuses: the only error that is no bug. */
+export const STORAGE_REFUSED = 'storage: this instance was superseded, or the storage is out of order';
+
+/** Term and vote, as stored. */
+export interface StoredVote {
+  readonly term: number;
+  readonly votedFor: number | null;
+}
 
 /** An alarm: the true time at which it is due, and the time, by the object's clock, that it was asked for. */
 export interface SetAlarm {
@@ -25,6 +33,10 @@ export class Disk {
   onStaging: () => void = () => {};
   /** The last chunk of a snapshot is there: in this turn it takes the state's place, or is refused. */
   onInstalling: () => void = () => {};
+  /** A turn has ended that will be on disk at that time. */
+  onTurn: (flushedAtMs: number) => void = () => {};
+  /** Everything written so far is on disk. */
+  onFlushed: () => void = () => {};
   /** Turns are numbered; those up to `durableTurn` are on disk. */
   #turn = 0;
   #turnOpen = false;
@@ -37,6 +49,10 @@ export class Disk {
   /** In which turn the stored term or vote last changed: what the invariant on a leader's own vote looks at. */
   voteTurn = 0;
   #vote = '';
+  /** The newest term and vote that are on disk: neither may ever go back. Null: none was written. */
+  durableVote: StoredVote | null = null;
+  /** Those that are not on disk yet, in the order of their turns. */
+  #votes: { readonly turn: number; readonly vote: StoredVote }[] = [];
   #hasTables = false;
   alarm: SetAlarm | null = null;
   /** Statements that wrote; setting the alarm is none. */
@@ -51,14 +67,15 @@ export class Disk {
   open(refused: () => boolean): Sql {
     return {
       exec: (statement: string, ...parameters: SqlValue[]): SqlRow[] => {
-        if (refused()) throw new Error('storage: this instance was superseded, or the storage is out of order');
+        if (refused()) throw new Error(STORAGE_REFUSED);
         checkLimits(parameters);
         const kind = kindOf(statement);
         if (kind === 'read') return this.#sql.exec(statement, ...parameters);
         this.statementsWritten += 1;
         this.write();
         if (kind === 'log') this.logRowTurn.set(parameters[0] as number, this.#turn);
-        else if (kind === 'state') this.#noteVote(`${parameters[0]}/${parameters[1]}`);
+        else if (kind === 'state')
+          this.#noteVote({ term: parameters[0] as number, votedFor: parameters[1] as number | null });
         else if (kind === 'staging') this.onStaging();
         else if (kind === 'installing') this.onInstalling();
         return this.#sql.exec(statement, ...parameters);
@@ -66,9 +83,12 @@ export class Disk {
     };
   }
 
-  #noteVote(vote: string): void {
-    if (vote !== this.#vote) this.voteTurn = this.#turn;
-    this.#vote = vote;
+  #noteVote(vote: StoredVote): void {
+    const text = `${vote.term}/${vote.votedFor}`;
+    if (text === this.#vote) return;
+    this.voteTurn = this.#turn;
+    this.#vote = text;
+    this.#votes.push({ turn: this.#turn, vote });
   }
 
   get hasTables(): boolean {
@@ -98,14 +118,18 @@ export class Disk {
     const generation = this.#generation;
     const { alarm } = this;
     this.#lastFlushMs = Math.max(this.#lastFlushMs, this.#scheduler.nowMs + this.flushMs());
+    this.onTurn(this.#lastFlushMs);
     this.#scheduler.at(this.#lastFlushMs, () => {
       if (generation !== this.#generation) return;
       this.durableTurn = turn;
       this.#durableAlarm = alarm;
+      for (const { vote } of this.#votes.filter((item) => item.turn <= turn)) this.durableVote = vote;
+      this.#votes = this.#votes.filter((item) => item.turn > turn);
       if (turn === this.#turn && !this.#turnOpen) this.#releaseAll();
       const ready = this.#waiting.filter((item) => item.turn <= turn);
       this.#waiting = this.#waiting.filter((item) => item.turn > turn);
       for (const { run } of ready) run();
+      if (!this.unflushed) this.onFlushed();
     });
   }
 
@@ -147,6 +171,7 @@ export class Disk {
     this.#releaseAll();
     this.#turn = this.durableTurn;
     this.#vote = '';
+    this.#votes = [];
     this.#releasedTurn = this.durableTurn;
     this.#turnOpen = false;
     this.#lastFlushMs = this.#scheduler.nowMs;

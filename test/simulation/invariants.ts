@@ -3,9 +3,12 @@
  * it remembers of the past is the group's, not any peer's.
  */
 import type { Raft } from '../../src/raft/raft.ts';
-import { ElectionRecord } from './election-record.ts';
+import { type Assert, ElectionRecord } from './election-record.ts';
 import { Promises } from './promises.ts';
 import { type Instance, SimulationError, type World } from './world.ts';
+
+/** An alarm is not moved for less, and is set for whole milliseconds (src/peer/alarm.ts). */
+const ALARM_SLACK_MS = 5 + 2;
 
 interface CommittedEntry {
   readonly term: number;
@@ -15,6 +18,7 @@ interface CommittedEntry {
 /** An instance as it was after the last event in which it did something. */
 interface Seen {
   term: number;
+  votedFor: number | null;
   commitIndex: number;
   lastApplied: number;
   firstIndex: number;
@@ -32,8 +36,6 @@ export class Invariants {
   readonly committed: CommittedEntry[] = [];
   readonly #stateHashes = new Map<number, string>();
   #seen = new WeakMap<Instance, Seen>();
-  /** On disk, by object: neither may ever go back. */
-  readonly #durable = new Map<string, { term: number; votedFor: number | null }>();
 
   readonly #elections: ElectionRecord;
   readonly #promises: Promises;
@@ -54,8 +56,13 @@ export class Invariants {
   }
 
   check(): void {
-    for (const instance of this.#world.touched)
-      if (!instance.dead && instance.peer !== undefined) this.#checkInstance(instance);
+    this.#world.inspecting = true;
+    try {
+      for (const instance of this.#world.touched)
+        if (!instance.dead && instance.peer !== undefined) this.#checkInstance(instance);
+    } finally {
+      this.#world.inspecting = false;
+    }
     this.#world.touched.clear();
   }
 
@@ -65,6 +72,7 @@ export class Invariants {
     if (seen === undefined) {
       seen = {
         term: 0,
+        votedFor: null,
         commitIndex: 0,
         lastApplied: 0,
         firstIndex: 0,
@@ -77,6 +85,7 @@ export class Invariants {
       this.#elections.watch(instance);
       this.#promises.watch(instance);
       this.#countInstallations(instance);
+      this.#watchCompaction(instance, seen);
     }
     if (raft === null) return;
     this.#assert(raft.currentTerm >= seen.term, instance, 'monotonic term');
@@ -92,11 +101,13 @@ export class Invariants {
     for (let index = Math.max(seen.commitIndex + 1, raft.log.firstIndex); index <= raft.commitIndex; index += 1) {
       this.#checkCommitted(instance, index);
     }
+    this.#checkLogStart(instance, raft);
     if (raft.lastApplied > 0 && raft.lastApplied !== seen.lastApplied && !instance.superseded)
       this.#checkState(instance);
-    this.#checkHardState(instance);
+    this.#checkHardState(instance, seen);
     this.#checkAlarm(instance, raft);
     seen.term = raft.currentTerm;
+    seen.votedFor = raft.votedFor;
     seen.commitIndex = raft.commitIndex;
     seen.lastApplied = raft.lastApplied;
     seen.firstIndex = raft.log.firstIndex;
@@ -172,11 +183,17 @@ export class Invariants {
     );
   }
 
-  /** Who waits for a time has an alarm, once what it wrote is on disk. */
+  /** Who waits for a time has an alarm, in time, once what it wrote is on disk. */
   #checkAlarm(instance: Instance, { effects }: Raft): void {
     const { disk } = instance.object;
-    if (instance.superseded || disk.unflushed || effects.deadlineMs === null) return;
+    const { deadlineMs } = effects;
+    if (instance.superseded || disk.unflushed || deadlineMs === null) return;
     this.#assert(disk.alarm !== null, instance, 'who waits for a time has an alarm');
+    const { clock, platform } = instance.peer;
+    // A clock that was set back leaves the alarm where it was: nothing but the next event can notice.
+    if (disk.alarm === null || clock.wall(0) !== 0) return;
+    const lateMs = disk.alarm.wallMs - Math.max(deadlineMs, platform.now());
+    this.#assert(lateMs <= ALARM_SLACK_MS, instance, `the alarm is ${lateMs} ms later than what it is for`);
   }
 
   #checkNewLeader(instance: Instance, seen: Seen): void {
@@ -202,16 +219,37 @@ export class Invariants {
     }
   }
 
+  /** What is committed and compacted in one turn would never be looked at: so it is, just before it goes. */
+  #watchCompaction(instance: Instance, seen: Seen): void {
+    const { storage } = instance.peer;
+    const writeLog = storage.writeLog.bind(storage);
+    storage.writeLog = (effects) => {
+      if (effects.compact !== null && !instance.superseded) {
+        const rows = instance.object.disk.inspect(
+          'SELECT idx, term, data FROM log WHERE idx > ? AND idx <= ?',
+          seen.commitIndex,
+          effects.compact.lastIncludedIndex,
+        );
+        for (const [index, term, data] of rows)
+          this.#judgeCommitted(instance, index as number, term as number, data as Uint8Array, this.#assertSoon);
+      }
+      writeLog(effects);
+    };
+  }
+
   #checkCommitted(instance: Instance, index: number): void {
     const [stored] = instance.peer.storage.entries(index, index);
     const term = instance.peer.raft!.log.term(index);
-    const { data } = stored!;
+    this.#judgeCommitted(instance, index, term!, stored!.data, this.#assert);
+  }
+
+  #judgeCommitted(instance: Instance, index: number, term: number, data: Uint8Array, assert: Assert): void {
     const known = this.committed[index];
     if (known === undefined) {
-      this.committed[index] = { term: term!, data: data.slice() };
-      this.#checkQuorum(instance, index, term!);
+      this.committed[index] = { term, data: data.slice() };
+      this.#checkQuorum(instance, index, term, assert);
     } else {
-      this.#assert(
+      assert(
         known.term === term && Buffer.compare(known.data, data) === 0,
         instance,
         `committed immutable, log matching at ${index}`,
@@ -219,8 +257,18 @@ export class Invariants {
     }
   }
 
+  /** A log begins behind a committed entry, of whose term it knows. */
+  #checkLogStart(instance: Instance, { log }: Raft): void {
+    const known = this.committed[log.lastIncludedIndex];
+    this.#assert(
+      known === undefined || known.term === log.lastIncludedTerm,
+      instance,
+      `the log begins behind ${log.lastIncludedIndex} of term ${log.lastIncludedTerm}, and that is of term ${known?.term}`,
+    );
+  }
+
   /** The first to commit an entry may do so only when a quorum has it on disk. */
-  #checkQuorum(instance: Instance, index: number, term: number): void {
+  #checkQuorum(instance: Instance, index: number, term: number, assert: Assert): void {
     const { voters } = instance.peer.raft!.configuration!;
     let count = 0;
     for (const { slot, incarnation } of voters) {
@@ -234,7 +282,7 @@ export class Invariants {
       const compacted = entryTerm === null && index <= (lastIncludedIndex as number);
       if (compacted || (entryTerm === term && (disk.logRowTurn.get(index) ?? 0) <= disk.durableTurn)) count += 1;
     }
-    this.#assert(count * 2 > voters.length, instance, `committed on a quorum's disks: ${index} is on ${count}`);
+    assert(count * 2 > voters.length, instance, `committed on a quorum's disks: ${index} is on ${count}`);
   }
 
   #checkState(instance: Instance): void {
@@ -245,22 +293,18 @@ export class Invariants {
     else this.#assert(known === hash, instance, `state machine safety: another state at ${lastApplied}`);
   }
 
-  #checkHardState(instance: Instance): void {
-    if (instance.superseded) return;
-    const { raft } = instance.peer;
-    const { name } = instance.object;
-    const before = this.#durable.get(name);
-    const now = { term: raft!.currentTerm, votedFor: raft!.votedFor };
-    // Of what was on disk at the end of an earlier event, nothing may be undone.
-    if (before !== undefined) {
-      this.#assert(now.term >= before.term, instance, 'a stored term went back');
-      this.#assert(
-        now.term > before.term || before.votedFor === null || before.votedFor === now.votedFor,
-        instance,
-        'a stored vote changed within its term',
-      );
-    }
-    if (!instance.object.disk.unflushed) this.#durable.set(name, now);
+  #checkHardState(instance: Instance, seen: Seen): void {
+    const { currentTerm, votedFor } = instance.peer.raft!;
+    const kept = currentTerm > seen.term || seen.votedFor === null || seen.votedFor === votedFor;
+    this.#assert(kept, instance, 'a vote changed within its term');
+    const stored = instance.object.disk.durableVote;
+    if (instance.superseded || stored === null) return;
+    this.#assert(currentTerm >= stored.term, instance, 'a stored term went back');
+    this.#assert(
+      currentTerm > stored.term || stored.votedFor === null || stored.votedFor === votedFor,
+      instance,
+      'a stored vote changed within its term',
+    );
   }
 
   /** The group was deleted: what comes next is another one. */
@@ -269,14 +313,8 @@ export class Invariants {
     this.committed.length = 0;
     this.#stateHashes.clear();
     this.#seen = new WeakMap();
-    this.#durable.clear();
     this.#elections.reset();
     this.#promises.reset();
-  }
-
-  /** A wiped disk may forget. */
-  forget(name: string): void {
-    this.#durable.delete(name);
   }
 
   readonly #assert = (condition: boolean, instance: Instance, rule: string): void => {

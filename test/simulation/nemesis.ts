@@ -26,6 +26,8 @@ export const FAULT_KINDS = [
   'slowNetwork',
   'slowLinks',
   'crashInstalling',
+  'crashWriting',
+  'storageBreaks',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
@@ -41,7 +43,8 @@ const PROFILES: readonly (readonly FaultKind[])[] = [
   ['splitBrain'],
   ['splitBrain', 'longDelays', 'duplicates'],
   // What is on disk when.
-  ['slowDisk', 'crash', 'storageRefused', 'supersede'],
+  ['slowDisk', 'crashWriting', 'storageRefused', 'supersede'],
+  ['crashWriting', 'storageBreaks'],
   ['partition', 'crashInstalling'],
   ['newLeader', 'slowDisk', 'crashInstalling'],
 ];
@@ -112,6 +115,19 @@ export class Nemesis {
     });
   }
 
+  /** The next turn that writes is lost: the crash comes before its flush. */
+  #crashWriting(object: SimObject): void {
+    const world = this.#world;
+    const share = world.random.float();
+    object.disk.onTurn = (flushedAtMs) => {
+      object.disk.onTurn = () => {};
+      const { nowMs } = world.scheduler;
+      world.scheduler.at(nowMs + share * (flushedAtMs - nowMs), () => {
+        if (!this.#stopped) world.crash(object);
+      });
+    };
+  }
+
   /** Whoever was lost is there again. */
   #bringBack(): void {
     const { cut, scheduler } = this.#world;
@@ -129,7 +145,8 @@ export class Nemesis {
     for (const object of this.#objects()) {
       object.slowClock(false, world.scheduler.nowMs);
       object.downUntilMs = 0;
-      object.refusesUntilMs = 0;
+      object.disk.onTurn = () => {};
+      object.mendStorage();
     }
     world.note('nemesis', 'heals everything');
   }
@@ -170,7 +187,8 @@ export class Nemesis {
   /** The leader as often as any other: it is where things break. */
   #victim(): SimObject {
     const { random } = this.#world;
-    const objects = this.#objects();
+    const alive = this.#objects().filter(({ instance }) => instance !== null);
+    const objects = alive.length > 0 ? alive : this.#objects();
     const leader = this.#leader();
     return leader !== undefined && random.chance(0.5) ? leader : random.pick(objects);
   }
@@ -304,6 +322,13 @@ export class Nemesis {
       const victim = this.#victim();
       victim.refusesUntilMs = this.#world.scheduler.nowMs + this.#world.random.pick([20, 500, 30_000]);
       this.#world.note('nemesis', `${victim.name} storage refuses until ${victim.refusesUntilMs.toFixed(0)}`);
+    },
+    crashWriting: () => this.#crashWriting(this.#victim()),
+    storageBreaks: () => {
+      const { random } = this.#world;
+      const victim = this.#victim();
+      victim.breakStorage(random.int(0, 12), random.pick([1, 50, 1000]));
+      this.#world.note('nemesis', `${victim.name} storage breaks soon`);
     },
     down: () => this.#takeDown(this.#victim(), this.#world.random.between(500, 8000)),
     splitBrain: () => this.#splitBrain(),

@@ -44,6 +44,8 @@ export class SimObject {
   /** Since when its clock goes at a tenth of its speed; null: it does not. */
   #clockSlowSinceMs: number | null = null;
   #refusesUntilMs = 0;
+  /** The storage takes so many statements more, and then refuses for a while: in the middle of a turn perhaps. */
+  #breaks: { statements: number; readonly forMs: number } | null = null;
   #downUntilMs = 0;
   alarmRetryMs = 0;
   /** The time of the alarm whose handler runs. */
@@ -74,6 +76,8 @@ export class SimObject {
     this.disk.flushMs = disk.flushMs;
     this.disk.onStaging = disk.onStaging;
     this.disk.onInstalling = disk.onInstalling;
+    this.disk.onTurn = disk.onTurn;
+    this.disk.onFlushed = disk.onFlushed;
     const [table] = disk.inspect("SELECT 1 FROM sqlite_master WHERE name = 'peer_identity'");
     const [identity] = table === undefined ? [] : disk.inspect('SELECT group_id FROM peer_identity');
     if (identity === undefined) return disk.close();
@@ -116,6 +120,29 @@ export class SimObject {
 
   set refusesUntilMs(untilMs: number) {
     if (untilMs <= this.#scheduler.nowMs || this.#acts.permit()) this.#refusesUntilMs = untilMs;
+  }
+
+  /** Its storage takes `statements` more, then it refuses for `forMs`. */
+  breakStorage(statements: number, forMs: number): void {
+    if (this.#acts.permit()) this.#breaks = { statements, forMs };
+  }
+
+  mendStorage(): void {
+    this.#breaks = null;
+    this.#refusesUntilMs = 0;
+  }
+
+  /** Asked before each statement: whether the storage refuses it. */
+  refusesStatement(): boolean {
+    const { nowMs } = this.#scheduler;
+    if (this.#breaks !== null) {
+      this.#breaks.statements -= 1;
+      if (this.#breaks.statements < 0) {
+        this.#refusesUntilMs = nowMs + this.#breaks.forMs;
+        this.#breaks = null;
+      }
+    }
+    return nowMs < this.#refusesUntilMs;
   }
 
   /** No request reaches it until then: its machine is gone, and the platform has not noticed. */

@@ -3,12 +3,16 @@
  * wrong and nothing may break (safety); then everything heals and all must go on (liveness): every client gets answers, all
  * peers reach the same state, and what the clients saw is linearizable.
  */
+import type { Answer, KeyValue, Query } from '../../src/kv/commands.ts';
 import type { PeerSettings } from '../../src/peer/peer.ts';
 import { objectName } from '../../src/peer/protocol.ts';
 import { statusOf } from '../../src/peer/report.ts';
+import { recomputedHash } from '../kv/recomputed-hash.ts';
 import type { Operation } from '../linearizability/history.ts';
+import type { ListedItem } from '../linearizability/listing.ts';
 import { Accidents } from './accidents.ts';
 import { type Listing, SimClient, SimRouter } from './clients.ts';
+import type { Disk } from './disk.ts';
 import { checkHistories } from './histories.ts';
 import { type FaultMix, Nemesis } from './nemesis.ts';
 import { describePlan, overridden, type SimulationPlan } from './plan.ts';
@@ -115,6 +119,7 @@ class Run {
     const settings: PeerSettings = { heartbeatMs, electionTimeoutMs, limits };
     const stateMachine = { createStateMachine: storeVariant(store, 1), stateMachineSettings: storeSettings(store) };
     this.world = new World({ seed, trace, settings, ...stateMachine });
+    this.world.malformedRequests = false;
     this.#watch = new Watch(this.world);
     const hints = Array.from({ length: plan.peers }, () => 'weur');
     this.#routers = Array.from({ length: plan.routers }, (_, i) => new SimRouter(this.world, `router${i + 1}`, hints));
@@ -131,7 +136,6 @@ class Run {
       group: GROUP,
       routers: this.#routers,
       clients: this.#clients,
-      onWipe: (object) => this.#watch.forget(object.name),
     });
   }
 
@@ -175,7 +179,7 @@ class Run {
     for (const client of this.#clients) client.stopped = true;
     await this.#demandAgreement();
     const operations: Operation[] = this.#clients.flatMap((client) => client.history);
-    const listings: Listing[] = this.#clients.flatMap((client) => client.listings);
+    const listings: Listing[] = [...this.#clients.flatMap((client) => client.listings), ...this.#finalListings()];
     checkHistories(operations, listings);
     await this.#demandRoom();
   }
@@ -217,8 +221,11 @@ class Run {
   }
 
   async #demandProgress(): Promise<void> {
-    const before = this.#clients.map((client) => client.completed);
-    const waiting = (): number => this.#clients.filter((client, i) => client.completed < (before[i] ?? 0) + 2).length;
+    const before = this.#clients.map(({ completed, writes }) => ({ completed, writes }));
+    // Two answers, one of them to a write: reads alone would hide that nothing can be written any more.
+    const waits = (client: SimClient, i: number): boolean =>
+      client.completed < before[i]!.completed + 2 || client.writes === before[i]!.writes;
+    const waiting = (): number => this.#clients.filter(waits).length;
     const healedMs = this.world.scheduler.nowMs;
     if (!(await this.#until(healedMs + HEAL_MS + PATIENCE_MS, () => waiting() === 0))) {
       throw new SimulationError(`liveness: ${waiting()} clients got no answers after all was healed`);
@@ -248,12 +255,30 @@ class Run {
     if (!(await this.#until(this.world.scheduler.nowMs + HEAL_MS, equal))) {
       throw new SimulationError('liveness: the peers do not reach the same state');
     }
+    for (const { label, object, peer } of others.flatMap(({ instance }) => instance ?? [])) {
+      // The hash is kept up to date, write by write: here it is held against what lies in the tables.
+      if (hashOfTables(object.disk) !== peer.stateMachine.stateHash())
+        throw new SimulationError(`${label}: its tables do not make its state hash`);
+    }
     const groupId = others[0]?.instance?.peer.identity?.groupId;
     for (const { instance } of wiped) {
       // Another groupId may be there: peer 1 may have begun a founding that the others refuse.
       if (instance?.peer.identity?.groupId === groupId)
         throw new SimulationError(`${instance?.label}: wiped, and yet a member of the group again`);
     }
+  }
+
+  /** What each peer holds in the end, all being equal: nothing that was acknowledged is missing, nothing else is there. */
+  #finalListings(): Listing[] {
+    const nowMs = this.world.scheduler.nowMs;
+    const members = this.#objects().filter((object) => !this.#accidents.wiped.has(object));
+    return members.map(({ name, instance }) => {
+      const query: Query = { type: 'list', prefix: new Uint8Array(), after: null, limit: 1000, revision: null };
+      const page = instance!.peer.stateMachine.query(query) as Answer;
+      if (page.type !== 'page' || page.more) throw new SimulationError(`${name}: it cannot list what it holds`);
+      const { revision } = page;
+      return { clientId: name, callMs: nowMs, returnMs: nowMs, revision, items: page.items.map(listed) };
+    });
   }
 
   /** A full store takes deletes, and what there is room for after them. */
@@ -296,6 +321,17 @@ class Run {
       traceHash: this.world.traceHash(),
     };
   }
+}
+
+function hashOfTables(disk: Disk): string {
+  const sql = { exec: disk.inspect.bind(disk) };
+  // Of a store that is no replica of its tests; and whatever the next release is called, its hashes are today's.
+  return recomputedHash({ sql, machine: { applyVersion: 1 } } as unknown as Parameters<typeof recomputedHash>[0]);
+}
+
+function listed({ key, value, ...item }: KeyValue): ListedItem {
+  const decoder = new TextDecoder();
+  return { ...item, key: decoder.decode(key), value: decoder.decode(value) };
 }
 
 /** What is said to the deletion of all keys, and to a small put then: each kind of answer once. */

@@ -35,11 +35,6 @@ export class Watch {
     for (const watched of this.#groups.values()) if (watched.touched.size > 0) watched.invariants.check();
   }
 
-  /** A wiped disk may forget. */
-  forget(name: string): void {
-    for (const { invariants } of this.#groups.values()) invariants.forget(name);
-  }
-
   /** The group was deleted, and nothing of it is left. */
   reset(): void {
     this.#groups.clear();

@@ -4,9 +4,10 @@
  */
 import { Peer, type PeerSettings } from '../../src/peer/peer.ts';
 import type { Platform } from '../../src/peer/platform.ts';
-import { handleRoute } from '../../src/peer/routes.ts';
+import { handleRoute, RouteError } from '../../src/peer/routes.ts';
 import type { StateMachineFactory } from '../../src/peer/state-machine.ts';
 import { Acts, Cuts, SlowLinks } from './acts.ts';
+import { STORAGE_REFUSED } from './disk.ts';
 import { Random } from './random.ts';
 import { Scheduler } from './scheduler.ts';
 import { Instance, SimObject } from './sim-object.ts';
@@ -28,6 +29,12 @@ export interface WorldOptions {
 const MAX_DEPTH = 6;
 const MAX_CALLS_PER_EVENT = 50;
 const ALARM_RETRY_MS = 2000;
+/** The storage refused, a group was deleted, or a test ordered it. */
+const EXPLAINED_ENDS: ReadonlySet<string> = new Set([
+  `Error: ${STORAGE_REFUSED}`,
+  'deleted',
+  'crash ordered by /chaos',
+]);
 /** The wall clock when a run begins, ms. */
 const EPOCH_MS = 1_700_000_000_000;
 
@@ -72,8 +79,12 @@ export class World {
    * null: as the weather has it. Cuts hold in any case.
    */
   onMessage: ((message: Message) => number | null) | null = null;
+  /** An invariant looks at what a peer has stored: that is no event, and refused by nobody. */
+  inspecting = false;
   /** The first thing that went wrong where nobody could throw it to. */
   failure: Error | null = null;
+  /** Somebody sends what no router and no peer would: then a peer may refuse it. */
+  malformedRequests = true;
   /** Called when an object has stored a chunk of a snapshot, and waits for the next. */
   onStaging: ((object: SimObject) => void) | null = null;
   /** Called for every request that an object is sent, as it leaves: for those who send some again, later. */
@@ -109,6 +120,9 @@ export class World {
       const created = new SimObject(name, this.scheduler, this.acts);
       created.disk.flushMs = () => this.#random.between(this.#weather.minFlushMs, this.#weather.maxFlushMs);
       created.disk.onStaging = () => this.onStaging?.(created);
+      created.disk.onFlushed = () => {
+        if (created.instance !== null) this.touched.add(created.instance);
+      };
       this.objects.set(name, created);
       object = created;
     }
@@ -146,7 +160,9 @@ export class World {
     const { scheduler } = this;
     const random = this.#random;
     return {
-      sql: object.disk.open(() => instance.superseded || instance.dead || scheduler.nowMs < object.refusesUntilMs),
+      sql: object.disk.open(
+        () => !this.inspecting && (instance.superseded || instance.dead || object.refusesStatement()),
+      ),
       objectName: object.name,
       now: () => Math.floor(object.clockMs(scheduler.nowMs)) + EPOCH_MS,
       random: () => random.float(),
@@ -162,7 +178,7 @@ export class World {
       abort: (reason) => {
         this.note(object.name, 'abort', reason);
         // The peers end their instances on any throw. Only these are no bugs.
-        if (!/storage: |crash ordered|deleted/.test(reason)) this.fail(`${instance.label}: ${reason}`);
+        if (!EXPLAINED_ENDS.has(reason)) this.fail(`${instance.label}: ${reason}`);
         this.#kill(instance);
       },
       deleteAll: async () => {
@@ -288,7 +304,15 @@ export class World {
       run(instance);
     } catch (error) {
       this.note(object.name, 'threw', String(error));
+      this.#explained(object, error);
     }
+  }
+
+  /** Whatever a peer throws is a bug, unless its storage refused, or it was sent what it must refuse. */
+  #explained(object: SimObject, error: unknown): void {
+    // 409: meant for another group of the same name, or another peer, as late messages may be.
+    if (error instanceof RouteError && (this.malformedRequests || error.status === 409)) return;
+    if (String(error) !== `Error: ${STORAGE_REFUSED}`) this.fail(`${object.name} threw ${String(error)}`);
   }
 
   // ---- network
@@ -376,7 +400,11 @@ export class World {
           reply(answer);
         });
       };
-      handleRoute(instance.peer, route, body, { chaos: true }).then(settle, (error) => settle(error as Error));
+      handleRoute(instance.peer, route, body, { chaos: true }).then(settle, (error) => {
+        // Of one that has ended, the reason was judged then.
+        if (!instance.dead) this.#explained(object, error);
+        settle(error as Error);
+      });
     });
   }
 
