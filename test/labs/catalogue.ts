@@ -1,5 +1,5 @@
-/** Every test of the labs, in the order of the table, and the tests of our own beside them (`beyond`, `extra`). */
-import { KEY_VALUE_EXTRA_TESTS } from './kv-extra-tests.ts';
+/** Every test of the labs, in the order of the table, and the tests of our own beside them (`beyond`). */
+import { KEY_VALUE_BEYOND_TESTS } from './kv-beyond.ts';
 import { KEY_VALUE_TESTS } from './kv-tests.ts';
 import { KVRAFT_TESTS } from './kvraft-tests.ts';
 import type { LabTest } from './lab.ts';
@@ -21,7 +21,7 @@ export const RAFT_TESTS: readonly LabTest[] = [
 /** All of the course's. */
 export const COURSE_TESTS: readonly LabTest[] = [...RAFT_TESTS, ...KEY_VALUE_TESTS, ...RSM_TESTS, ...KVRAFT_TESTS];
 
-export const CATALOGUE: readonly LabTest[] = [...COURSE_TESTS, ...RAFT_BEYOND_TESTS, ...KEY_VALUE_EXTRA_TESTS];
+export const CATALOGUE: readonly LabTest[] = [...COURSE_TESTS, ...RAFT_BEYOND_TESTS, ...KEY_VALUE_BEYOND_TESTS];
 
 /** The test of that name, or else all whose names contain it; null: all. */
 export function selectTests(name: string | null): readonly LabTest[] {

@@ -82,7 +82,10 @@ export class Cluster {
   readonly #maxRaftStateBytes: number | null;
   readonly #trace: ((line: string) => void) | null;
 
+  readonly seed: number;
+
   constructor({ seed, trace }: LabOptions, options: ClusterOptions) {
+    this.seed = seed;
     const { servers, unreliable = false, maxRaftStateBytes = null, electionTimeoutMs = 500 } = options;
     const { createStateMachine = createKeyValueStore } = options;
     const settings = { heartbeatMs: HEARTBEAT_MS, electionTimeoutMs, limits: limitsFor(maxRaftStateBytes) };

@@ -155,6 +155,13 @@ export class Invariants {
       instance,
       `only an entry of the leader's own term is committed by counting (5.4.2): ${commitIndex}`,
     );
+    const { disk } = instance.object;
+    const writtenIn = instance.superseded ? undefined : disk.logRowTurn.get(raft.durableIndex);
+    this.#assert(
+      writtenIn === undefined || raft.durableIndex <= log.lastIncludedIndex || writtenIn <= disk.durableTurn,
+      instance,
+      `what the leader counts as its own copy is on its disk: ${raft.durableIndex}`,
+    );
     for (const progress of raft.progress.values()) {
       const { id, matchIndex, nextIndex } = progress;
       this.#assert(

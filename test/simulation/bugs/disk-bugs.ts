@@ -38,10 +38,10 @@ export const DISK_BUGS: readonly Bug[] = [
     edits: [
       { file: 'raft/replication.ts', search: 'if (term !== raft.currentTerm) return;', replacement: 'void term;' },
     ],
-    caughtBy: [/own vote/, /what is durable was appended/, /committed on a quorum's disks/],
-    from: 1160,
-    firstSeed: 1164,
-    seeds: 50,
+    caughtBy: [/counts as its own copy/, /own vote/, /what is durable was appended/, /committed on a quorum's disks/],
+    from: 2230,
+    firstSeed: 2242,
+    seeds: 30,
   },
   {
     name: 'refused writes are ignored (a superseded instance still sends)',

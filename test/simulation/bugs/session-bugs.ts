@@ -16,7 +16,7 @@ export const SESSION_BUGS: readonly Bug[] = [
         replacement: 'const repeated = first.requestDigest.length === ref.requestDigest.length;',
       },
     ],
-    caughtBy: [/output is not one of this operation/, /linearizability/, /exactly once/],
+    caughtBy: [/not one of this operation/, /and yet it failed/, /linearizability/, /exactly once/],
     seeds: 40,
   },
   {

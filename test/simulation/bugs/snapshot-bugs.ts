@@ -56,7 +56,9 @@ export const SNAPSHOT_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/commitIndex never decreases/, /monotonic/, /state machine safety/, /already exists/],
-    seeds: 400,
+    from: 760,
+    firstSeed: 773,
+    seeds: 30,
   },
   {
     name: 'a log that is long enough counts as the snapshot, whatever its terms',
@@ -67,7 +69,7 @@ export const SNAPSHOT_BUGS: readonly Bug[] = [
         replacement: 'if (raft.log.lastIndex >= lastIncludedIndex && lastIncludedTerm > 0) {',
       },
     ],
-    caughtBy: [/committed immutable/, /state machine safety/, /committed entries/],
+    caughtBy: [/the log begins behind/, /committed immutable/, /state machine safety/, /committed entries/],
     seeds: 300,
   },
   {
@@ -118,7 +120,7 @@ export const SNAPSHOT_BUGS: readonly Bug[] = [
         replacement: 'lastIncludedTerm: (lastIncludedTerm as number) * 0,',
       },
     ],
-    caughtBy: [/committed entries are in every later leader/, /committed immutable/],
+    caughtBy: [/the log begins behind/, /committed entries are in every later leader/, /committed immutable/],
     seeds: 100,
   },
   {

@@ -34,24 +34,29 @@ function sessionGrowth(options: LabOptions): Promise<LabReport> {
   });
 }
 
-export const KEY_VALUE_EXTRA_TESTS: readonly LabTest[] = [
+export const KEY_VALUE_BEYOND_TESTS: readonly LabTest[] = [
   {
-    name: 'TestOneWayCuts extra',
+    name: 'TestOneWayCuts kv beyond',
     servers: 5,
     bound: APPENDS,
     run: (options) => genericTest(options, { clients: 5, servers: 5, disturbance: oneWayCuts }),
   },
   {
-    name: 'TestClockJumps extra',
+    name: 'TestClockJumps kv beyond',
     servers: 5,
     bound: `${APPENDS}; no session expires`,
     run: (options) => genericTest(options, { clients: 5, servers: 5, disturbance: clockJumps }),
   },
   {
-    name: 'TestCrashBeforeFlush extra',
+    name: 'TestCrashBeforeFlush kv beyond',
     servers: 5,
     bound: `${APPENDS}; unflushed writes were lost`,
     run: crashBeforeFlush,
   },
-  { name: 'TestSessionGrowth extra', servers: 3, bound: 'one session of ≤ 200 B after 300 Puts', run: sessionGrowth },
+  {
+    name: 'TestSessionGrowth kv beyond',
+    servers: 3,
+    bound: 'one session of ≤ 200 B after 300 Puts',
+    run: sessionGrowth,
+  },
 ];
