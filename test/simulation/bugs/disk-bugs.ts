@@ -39,8 +39,8 @@ export const DISK_BUGS: readonly Bug[] = [
       { file: 'raft/replication.ts', search: 'if (term !== raft.currentTerm) return;', replacement: 'void term;' },
     ],
     caughtBy: [/counts as its own copy/, /own vote/, /what is durable was appended/, /committed on a quorum's disks/],
-    from: 2230,
-    firstSeed: 2242,
+    from: 1070,
+    firstSeed: 1083,
     seeds: 30,
   },
   {
