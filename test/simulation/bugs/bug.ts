@@ -19,8 +19,6 @@ export interface Bug {
   readonly seeds: number;
   /** The first of them. Default: 1. Later where a search from 1 would take too long for `npm test`. */
   readonly from?: number;
-  /** With `from`: the first seed that catches it, counted from 1 or found by looking at fitting plans only. */
-  readonly firstSeed?: number;
   /** Where it was seen: a paper's section, or a project and its issue. */
   readonly seenIn?: string;
 }

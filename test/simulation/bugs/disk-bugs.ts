@@ -40,7 +40,6 @@ export const DISK_BUGS: readonly Bug[] = [
     ],
     caughtBy: [/counts as its own copy/, /own vote/, /what is durable was appended/, /committed on a quorum's disks/],
     from: 1070,
-    firstSeed: 1083,
     seeds: 30,
   },
   {

@@ -10,6 +10,8 @@ const SEED_TIMEOUT_MS = 120_000;
 
 export interface Hunt {
   readonly bug: string;
+  /** The first seed that was run. */
+  readonly from: number;
   /** Seeds run, the one that failed included. */
   readonly seedsRun: number;
   /** Null: no seed failed. */
@@ -76,5 +78,5 @@ async function run(job: BugJob, isExpected: (message: string) => boolean): Promi
   } finally {
     await worker.terminate();
   }
-  return { bug: job.name ?? 'none', seedsRun, caught, events, elapsedMs: Date.now() - startMs };
+  return { bug: job.name ?? 'none', from: job.from, seedsRun, caught, events, elapsedMs: Date.now() - startMs };
 }

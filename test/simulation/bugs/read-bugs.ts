@@ -26,7 +26,6 @@ export const READ_BUGS: readonly Bug[] = [
     ],
     caughtBy: [/a read misses what was committed/],
     from: 200,
-    firstSeed: 207,
     seeds: 100,
   },
   {

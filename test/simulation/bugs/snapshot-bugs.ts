@@ -57,7 +57,6 @@ export const SNAPSHOT_BUGS: readonly Bug[] = [
     ],
     caughtBy: [/commitIndex never decreases/, /monotonic/, /state machine safety/, /already exists/],
     from: 760,
-    firstSeed: 773,
     seeds: 30,
   },
   {
@@ -83,7 +82,6 @@ export const SNAPSHOT_BUGS: readonly Bug[] = [
     ],
     caughtBy: [/the log's rows are the core's log/],
     from: 725,
-    firstSeed: 732,
     seeds: 25,
   },
   {
@@ -135,7 +133,6 @@ export const SNAPSHOT_BUGS: readonly Bug[] = [
     ],
     caughtBy: [/state machine safety/, /liveness/],
     from: 255,
-    firstSeed: 271,
     seeds: 30,
   },
 ];

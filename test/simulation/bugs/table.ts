@@ -1,4 +1,4 @@
-/** The table of test/simulation/README.md. */
+/** The table of README.md. */
 import type { Bug } from './bug.ts';
 import type { Hunt } from './hunt.ts';
 
@@ -6,11 +6,11 @@ export function table(bugs: readonly Bug[], hunts: readonly Hunt[]): string {
   const rows = hunts.map((hunt) => {
     const bug = bugs.find(({ name }) => name === hunt.bug);
     const seenIn = bug?.seenIn ?? '';
-    const from = bug?.from === undefined ? '' : ` (from ${bug.from})`;
-    const { caught, seedsRun, events } = hunt;
+    const { caught, seedsRun, events, from } = hunt;
+    const seeds = from === 1 ? `${seedsRun}` : `${from + seedsRun - 1} (begun at ${from})`;
     const by =
       caught === null ? '**not caught**' : `${ruleOf(caught.message)}${caught.expected ? '' : ' (unexpected)'}`;
-    return `| ${hunt.bug} | ${seedsRun}${from} | ${events} | ${by} | ${seenIn} |`;
+    return `| ${hunt.bug} | ${seeds} | ${events} | ${by} | ${seenIn} |`;
   });
   return ['| bug | seeds | events before | caught by | seen in |', '| --- | ---: | ---: | --- | --- |', ...rows].join(
     '\n',
