@@ -25,8 +25,7 @@ export const READ_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/a read misses what was committed/],
-    from: 200,
-    seeds: 100,
+    seeds: 150,
   },
   {
     name: 'reads without a round',

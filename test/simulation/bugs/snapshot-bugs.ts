@@ -81,8 +81,7 @@ export const SNAPSHOT_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/the log's rows are the core's log/],
-    from: 725,
-    seeds: 25,
+    seeds: 200,
   },
   {
     name: 'a snapshot’s tables and its log are two commits',
