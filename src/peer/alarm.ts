@@ -19,6 +19,8 @@ export class Alarm {
   /** Wall time that the alarm was set for whose handler ran last. */
   #firedForMs: number | null = null;
   #moving = false;
+  /** An instance that was just made does not know whether one is set. */
+  #maybeSet = true;
   sets = 0;
   fired = 0;
 
@@ -42,9 +44,24 @@ export class Alarm {
     });
   }
 
+  /** A sleeping peer was restored: its alarm went in the very turn that stored its record. */
+  noneIsSet(): void {
+    this.#maybeSet = false;
+  }
+
+  /** None is needed: the peer sleeps. Deleted, not left to fire in vain: that would wake the object. */
+  cancel(): void {
+    this.#deadlineMs = null;
+    if (!this.#maybeSet) return;
+    this.#maybeSet = false;
+    this.#setForMs = null;
+    this.#platform.deleteAlarm();
+  }
+
   /** The handler begins: the alarm, set for the wall time `scheduledMs`, is gone, and may be set again without a price. */
   fire(scheduledMs: number): void {
     this.fired += 1;
+    this.#maybeSet = false;
     this.#firedForMs = scheduledMs;
     this.#setForMs = null;
   }
@@ -63,6 +80,7 @@ export class Alarm {
     this.#setForMs = Math.max(Math.ceil(this.#deadlineMs), Math.floor(this.#clock.now()) + 1);
     if (this.#clock.wall(this.#setForMs) === this.#firedForMs) this.#setForMs += 1;
     this.sets += 1;
+    this.#maybeSet = true;
     this.#platform.setAlarm(this.#clock.wall(this.#setForMs));
   }
 }

@@ -24,7 +24,11 @@ export class Calls {
   #depth = 0;
   #left = CALLS_PER_EVENT;
   made = 0;
+  answered = 0;
   failed = 0;
+  /** Of bodies, both ways, of calls made and answered. */
+  bytesSent = 0;
+  bytesReceived = 0;
 
   constructor(platform: Platform, timeoutMs: number) {
     this.#platform = platform;
@@ -35,6 +39,13 @@ export class Calls {
   beginEvent(depth: number): void {
     this.#depth = depth;
     this.#left = CALLS_PER_EVENT;
+  }
+
+  /** A request of another peer came, and is being answered. */
+  countAnswered(requestBytes: number, replyBytes: number): void {
+    this.answered += 1;
+    this.bytesReceived += requestBytes;
+    this.bytesSent += replyBytes;
   }
 
   /** How many calls may be made now. */
@@ -51,12 +62,15 @@ export class Calls {
   async call(group: string, member: Member, route: string, body: Uint8Array): Promise<Uint8Array> {
     this.#left -= 1;
     this.made += 1;
+    this.bytesSent += body.byteLength;
     try {
-      return await this.#withTimeout(() =>
+      const reply = await this.#withTimeout(() =>
         this.faults.outgoing(member.id, () =>
           this.#platform.call(objectName(group, member), member.locationHint, route, body, this.#timeoutMs),
         ),
       );
+      this.bytesReceived += reply.byteLength;
+      return reply;
     } catch (error) {
       this.failed += 1;
       throw error;

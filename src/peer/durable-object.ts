@@ -27,6 +27,10 @@ class DurablePlatform implements Platform {
     this.objectName = context.id.name;
   }
 
+  rows() {
+    return { read: this.sql.rowsRead, written: this.sql.rowsWritten };
+  }
+
   now(): number {
     return Date.now();
   }
@@ -52,6 +56,10 @@ class DurablePlatform implements Platform {
 
   setAlarm(atMs: number): void {
     this.#context.waitUntil(this.#context.storage.setAlarm(atMs));
+  }
+
+  deleteAlarm(): void {
+    this.#context.waitUntil(this.#context.storage.deleteAlarm());
   }
 
   async call(

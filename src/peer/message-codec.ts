@@ -10,6 +10,7 @@ import { decodeBody, encodeBody } from './protocol.ts';
 
 const MESSAGE_VERSION = 1;
 const MAX_MESSAGES = 16;
+const MAX_VOTERS = 16;
 const MAX_ENTRIES = 4096;
 const MAX_ENTRY_BYTES = 1_950_000;
 const MAX_CURSOR_BYTES = 4096;
@@ -29,6 +30,7 @@ const requestSchema = z.discriminatedUnion('type', [
     preVote: z.boolean(),
     lastLogIndex: index,
     lastLogTerm: index,
+    unanswered: z.array(id).max(MAX_VOTERS),
   }),
   z.object({
     type: z.literal('AppendEntries'),
@@ -37,6 +39,8 @@ const requestSchema = z.discriminatedUnion('type', [
     prevLogTerm: index,
     lastIndex: index,
     leaderCommit: index,
+    quiesceRound: index,
+    quiesce: z.boolean(),
     entries: z.array(z.tuple([id, entryData])).max(MAX_ENTRIES),
   }),
   z.object({
@@ -68,6 +72,7 @@ const replySchema = z.discriminatedUnion('type', [
     matchIndex: index,
     conflictIndex: index,
     conflictTerm: index,
+    quiesced: z.boolean(),
   }),
   z.object({
     type: z.literal('InstallSnapshotReply'),

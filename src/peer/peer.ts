@@ -24,11 +24,12 @@ import {
 import { Alarm } from './alarm.ts';
 import { Calls } from './calls.ts';
 import { stageChunk } from './installation.ts';
-import { decodeAnswer, encodeEnvelope, type OutgoingRequest } from './message-codec.ts';
+import { Outbox } from './outbox.ts';
 import { MonotonicClock, type Platform } from './platform.ts';
 import { Proposals } from './proposals.ts';
 import type { ClientReply, ClientRequest } from './protocol.ts';
 import { type AnswerBatch, Queries, type WaitingQuery } from './queries.ts';
+import { createQuiesceTable, loadQuiesceRecord, storeQuiesceRecord } from './quiesce-record.ts';
 import { contactAgeMs } from './report.ts';
 import type { StateMachine } from './state-machine.ts';
 import { type Identity, PeerStorage } from './storage.ts';
@@ -36,6 +37,8 @@ import { type Identity, PeerStorage } from './storage.ts';
 export interface PeerSettings {
   readonly heartbeatMs: number;
   readonly electionTimeoutMs: number;
+  /** A group that nobody uses for so long goes to sleep; 0: never. */
+  readonly quiesceAfterMs?: number;
   readonly limits?: Partial<RaftLimits>;
 }
 
@@ -44,15 +47,9 @@ export interface PeerSettings {
  * shares the next one: many small entries would cost a flush each on every peer.
  */
 const UNCOMMITTED_ENTRIES = 2;
-const SNAPSHOT_PAGE_BYTES = 1_000_000;
 
 export class PeerGone extends Error {
   override readonly name = 'PeerGone';
-}
-
-interface OutgoingCall {
-  readonly to: Member;
-  readonly request: OutgoingRequest;
 }
 
 export class Peer {
@@ -65,7 +62,15 @@ export class Peer {
   nonce: string;
   readonly stateMachine: StateMachine;
   readonly storage: PeerStorage;
-  readonly counters = { turns: 0, flushes: 0, entries: 0, commands: 0, messagesReceived: 0, elections: 0 };
+  readonly counters = {
+    turns: 0,
+    flushes: 0,
+    entries: 0,
+    commands: 0,
+    elections: 0,
+    clientCalls: 0,
+    clientRequests: 0,
+  };
   identity: Identity | null = null;
   raft: Raft | null = null;
   readonly #settings: PeerSettings;
@@ -74,7 +79,7 @@ export class Peer {
   #dead = false;
 
   // Of the turn under way.
-  #outbox: OutgoingCall[] = [];
+  readonly #outbox: Outbox;
   #raftReply: RaftReply | null = null;
   #deadlineMs: number | null = null;
   #wrote = false;
@@ -88,7 +93,6 @@ export class Peer {
   #appliedThisTurn = false;
   /** An entry of this leader is on its way to the disk. */
   #flushing = false;
-  #cutHeader: unknown = null;
   #housekeeping = false;
 
   constructor(platform: Platform, stateMachine: StateMachine, settings: PeerSettings) {
@@ -102,6 +106,7 @@ export class Peer {
     this.storage = new PeerStorage(platform.sql);
     this.proposals = new Proposals(stateMachine);
     this.queries = new Queries(stateMachine);
+    this.#outbox = new Outbox(this);
     this.group = platform.objectName.slice(0, platform.objectName.lastIndexOf('/'));
     this.nonce = platform.randomId();
     if (this.storage.hasTables()) this.#restore();
@@ -109,16 +114,19 @@ export class Peer {
 
   #restore(): void {
     this.identity = this.storage.identity();
-    const { heartbeatMs, electionTimeoutMs, limits } = this.#settings;
+    const { heartbeatMs, electionTimeoutMs, quiesceAfterMs = 0, limits } = this.#settings;
     const options = {
       id: this.identity.id,
       heartbeatMs,
       electionTimeoutMs,
+      ...(quiesceAfterMs > 0 && { quiesceAfterMs }),
       applyVersion: this.stateMachine.applyVersion,
       limits: { ...DEFAULT_LIMITS, ...limits },
     };
     const context = { nowMs: this.clock.now(), random: this.platform.random() };
-    this.raft = new Raft(options, this.storage.restore(), context);
+    const quiesceRecord = loadQuiesceRecord(this.platform.sql, this.clock);
+    this.raft = new Raft(options, { ...this.storage.restore(), quiesceRecord }, context);
+    if (this.raft.asleep !== null) this.alarm.noneIsSet();
     const { lastApplied, log } = this.raft;
     for (let index = lastApplied + 1; index <= log.lastIndex; index += 1) {
       const [stored] = this.storage.entries(index, index);
@@ -159,7 +167,6 @@ export class Peer {
     this.turn(() => {
       this.#mayCall = false;
       for (const message of messages) {
-        this.counters.messagesReceived += 1;
         this.#raftReply = null;
         this.step({ type: 'request', message });
         if (this.#raftReply !== null) replies.push(this.#raftReply);
@@ -208,6 +215,7 @@ export class Peer {
     this.turn(() => {
       this.#wrote = true;
       this.storage.createTables(identity, foundingMembers);
+      createQuiesceTable(this.platform.sql);
       this.stateMachine.createTables();
       this.#restore();
     });
@@ -236,7 +244,7 @@ export class Peer {
   turn(run: () => void): void {
     if (this.#dead) throw new PeerGone('this instance has ended');
     this.counters.turns += 1;
-    this.#outbox = [];
+    this.#outbox.clear();
     this.#wrote = false;
     this.#mayCall = true;
     this.#own = null;
@@ -248,9 +256,10 @@ export class Peer {
       run();
       this.#proposeWaiting();
       this.storage.flushState();
-      for (const call of this.#outbox) this.#send(call);
+      this.#outbox.send();
       if (this.#own !== null) this.#awaitDurable(this.#own);
-      if (this.raft !== null) this.alarm.require(this.#deadlineMs, this.#wrote);
+      if (this.raft !== null && this.raft.asleep !== null) this.alarm.cancel();
+      else if (this.raft !== null) this.alarm.require(this.#deadlineMs, this.#wrote);
     } catch (error) {
       this.#end(error);
       throw error;
@@ -272,7 +281,8 @@ export class Peer {
     const effects = raft.step(input, {
       nowMs: this.#nowMs,
       random: this.platform.random(),
-      callBudget: this.#mayCall ? Math.max(0, this.calls.budget - this.#outbox.length) : 0,
+      callBudget: this.#mayCall ? Math.max(0, this.calls.budget - this.#outbox.size) : 0,
+      busy: this.#housekeeping,
     });
     this.#write(effects);
     if (raft.currentTerm > before.term && raft.votedFor === raft.id) this.counters.elections += 1;
@@ -288,7 +298,11 @@ export class Peer {
 
   #write(effects: Effects): void {
     this.storage.writeLog(effects);
-    const { hardState, reset, truncateFrom, append, compact } = effects;
+    const { hardState, reset, truncateFrom, append, compact, quiesce } = effects;
+    if (quiesce !== null) {
+      this.#wrote = true;
+      storeQuiesceRecord(this.platform.sql, quiesce.type === 'sleep' ? quiesce.record : null, this.clock);
+    }
     if (hardState !== null || reset !== null || truncateFrom !== null || append.length > 0 || compact !== null) {
       this.#wrote = true;
     }
@@ -308,13 +322,13 @@ export class Peer {
     if (effects.reply !== null) this.#raftReply = effects.reply;
     if (effects.endCut) {
       this.stateMachine.endSnapshot();
-      this.#cutHeader = null;
+      this.#outbox.cutHeader = null;
     }
-    for (const request of effects.requests) this.#prepare(request);
+    for (const request of effects.requests) this.#outbox.add(request);
     for (const { id, outcome } of effects.reads) this.#finishRead(id, outcome);
     if (effects.committed !== null) this.#applyCommitted();
     if (effects.beginCut) {
-      this.#cutHeader = this.stateMachine.beginSnapshot();
+      this.#outbox.cutHeader = this.stateMachine.beginSnapshot();
       this.step({ type: 'cutBegun', cutId: this.platform.randomId() });
     }
     if (effects.stage !== null) this.#stage(effects.stage);
@@ -442,48 +456,13 @@ export class Peer {
     if (waiting !== null) this.queries.answer(waiting, contactAgeMs(this));
   }
 
-  // ---- calls
+  // ---- answers of other peers
 
-  #prepare(message: RaftRequest): void {
-    const to = this.#member(message.to);
-    if (message.type === 'AppendEntries') {
-      const stored = this.storage.entries(message.prevLogIndex + 1, message.lastIndex);
-      this.#outbox.push({ to, request: { message, stored } });
-    } else if (message.type === 'InstallSnapshot') {
-      const { page: data, next } = this.stateMachine.snapshotPage(message.cursor, SNAPSHOT_PAGE_BYTES);
-      const page = { applyVersion: this.stateMachine.applyVersion, data, next, header: this.#cutHeader };
-      this.#outbox.push({ to, request: { message: { ...message, page } } });
-    } else {
-      this.#outbox.push({ to, request: { message } });
-    }
+  onReply(message: RaftReply): void {
+    this.#continue(() => this.step({ type: 'reply', message }));
   }
 
-  #member(id: PeerId): Member {
-    const member = this.raft?.configuration?.voters.find((voter) => voter.id === id);
-    invariant(member !== undefined, 'only members are called');
-    return member;
-  }
-
-  #send({ to, request }: OutgoingCall): void {
-    const { identity, raft } = this;
-    invariant(identity !== null && raft !== null, 'only a member calls');
-    const envelope = { groupId: identity.groupId, from: identity.id, depth: this.calls.depth };
-    const { seq, type } = request.message;
-    this.calls.call(this.group, to, 'raft', encodeEnvelope(envelope, [request])).then(
-      (body) => this.#onAnswer(to.id, `${type}Reply`, seq, body),
-      () => this.#onCallFailed(to.id, seq),
-    );
-  }
-
-  #onAnswer(from: PeerId, type: RaftReply['type'], seq: number, body: Uint8Array): void {
-    const answer = decodeAnswer(body);
-    const reply = answer?.replies[0];
-    const valid = answer?.groupId === this.identity?.groupId && reply?.from === from && reply.to === this.identity?.id;
-    if (!valid || reply?.type !== type || reply.seq !== seq) return this.#onCallFailed(from, seq);
-    this.#continue(() => this.step({ type: 'reply', message: reply }));
-  }
-
-  #onCallFailed(to: PeerId, seq: number): void {
+  onCallFailed(to: PeerId, seq: number): void {
     this.#continue(() => this.step({ type: 'callFailed', to, seq }));
   }
 

@@ -7,6 +7,8 @@ import type { Sql } from './sql.ts';
  */
 export interface Platform {
   readonly sql: Sql;
+  /** What this instance's statements are billed for so far. */
+  rows(): { readonly read: number; readonly written: number };
   /** The object's own name: see `objectName` in protocol.ts. */
   readonly objectName: string;
   /** Wall clock, ms since the epoch; may jump. */
@@ -21,6 +23,7 @@ export interface Platform {
   setTimer(delayMs: number, run: () => void): () => void;
   /** Sets the object's one alarm, to a time of `now()`. */
   setAlarm(atMs: number): void;
+  deleteAlarm(): void;
   /** Another object's route, with a new stub. Rejects if it fails, or takes longer than `timeoutMs`. */
   call(
     objectName: string,

@@ -40,22 +40,31 @@ export function statusOf(peer: Peer): PeerStatus {
     logBytes: log?.totalBytes ?? 0,
     stateHash: raft === null ? '' : peer.stateMachine.stateHash(),
     lastContactMs: contactAgeMs(peer),
-    quiesced: false,
+    quiesced: raft !== null && raft.asleep !== null,
     metrics: raft === null ? {} : metricsOf(peer),
   };
 }
 
-function metricsOf({ counters, calls, alarm, proposals, queries, stateMachine }: Peer): Record<string, number> {
-  const { turns, flushes, entries, commands, messagesReceived, elections } = counters;
+/** Of this instance: they begin at 0 with each start. What is billed is among them (platform notes, "Prices"). */
+function metricsOf(peer: Peer): Record<string, number> {
+  const { counters, calls, alarm, proposals, queries, stateMachine, platform } = peer;
+  const { turns, flushes, entries, commands, elections, clientCalls, clientRequests } = counters;
+  const rows = platform.rows();
   return {
+    rows_written_total: rows.written,
+    rows_read_total: rows.read,
+    client_calls_total: clientCalls,
+    client_requests_total: clientRequests,
     turns_total: turns,
     flushes_total: flushes,
     proposed_entries_total: entries,
     applied_commands_total: commands,
     answered_reads_total: queries.answered,
-    peer_messages_received_total: messagesReceived,
     peer_calls_total: calls.made,
     peer_calls_failed_total: calls.failed,
+    peer_calls_answered_total: calls.answered,
+    peer_bytes_sent_total: calls.bytesSent,
+    peer_bytes_received_total: calls.bytesReceived,
     elections_total: elections,
     alarms_set_total: alarm.sets,
     alarms_fired_total: alarm.fired,

@@ -91,7 +91,9 @@ async function handleRaft(peer: Peer, body: Uint8Array): Promise<Uint8Array> {
     if (identity === null) return encodeAnswer(null, []);
     if (envelope.groupId !== identity.groupId) throw new RouteError(409, 'another group');
     if (envelope.messages.some((message) => message.to !== identity.id)) throw new RouteError(409, 'another peer');
-    return encodeAnswer(identity.groupId, peer.receive(envelope.messages));
+    const answer = encodeAnswer(identity.groupId, peer.receive(envelope.messages));
+    peer.calls.countAnswered(body.byteLength, answer.byteLength);
+    return answer;
   });
 }
 
@@ -125,6 +127,8 @@ async function handleRouterRoute(
   switch (route) {
     case 'client': {
       const { requests } = parse(clientSchema, body);
+      peer.counters.clientCalls += 1;
+      peer.counters.clientRequests += requests.length;
       const replies = await peer.submit(requests);
       return reply(peer, { replies });
     }

@@ -4,11 +4,16 @@
  */
 import { invariant } from './invariant.ts';
 import type { RequestVote, RequestVoteReply } from './messages.ts';
+import { maybeWake, noteUse, wake } from './quiescence.ts';
 import { isQuorum } from './quorum.ts';
 import type { Raft } from './raft.ts';
 import type { PeerId } from './types.ts';
 
+const MAX_HOPELESS_CAMPAIGN_MS = 60_000;
+
 export function handleRequestVote(raft: Raft, message: RequestVote): void {
+  // Somebody finds no leader: a sleeping one shows itself. So does the leader of a sleeping follower that has lost its memory.
+  if (raft.role === 'leader' || raft.leaderId === message.from) maybeWake(raft);
   if (message.preVote) handlePreVote(raft, message);
   else handleVote(raft, message);
 }
@@ -16,7 +21,7 @@ export function handleRequestVote(raft: Raft, message: RequestVote): void {
 function handlePreVote(raft: Raft, message: RequestVote): void {
   if (message.term <= raft.currentTerm) return reply(raft, message, false, null);
   if (raft.leaderId === message.from && message.term === raft.currentTerm + 1) releaseLeader(raft, message);
-  const retryAfterMs = stickyForMs(raft);
+  const retryAfterMs = stickyForMs(raft, message.unanswered);
   if (retryAfterMs > 0) return reply(raft, message, false, retryAfterMs);
   reply(raft, message, raft.log.isUpToDate(message.lastLogIndex, message.lastLogTerm), null);
 }
@@ -34,16 +39,21 @@ function releaseLeader(raft: Raft, message: RequestVote): void {
   raft.electionDeadlineMs = Math.min(raft.electionDeadlineMs, soonMs);
 }
 
-/** For how long there is still evidence of a live leader; 0 if there is none. */
-function stickyForMs(raft: Raft): number {
+/**
+ * For how long there is still evidence of a live leader; 0 if there is none. Who sleeps believes in its leader until it is told
+ * that this one did not answer.
+ */
+function stickyForMs(raft: Raft, unanswered: readonly PeerId[]): number {
   if (raft.role === 'leader') return raft.stickinessMs;
   if (raft.leaderId === null) return 0;
+  if (raft.asleep !== null) return unanswered.includes(raft.leaderId) ? 0 : raft.stickinessMs;
   return Math.max(0, raft.leaderContactMs + raft.stickinessMs - raft.nowMs);
 }
 
 function handleVote(raft: Raft, message: RequestVote): void {
   if (message.term > raft.currentTerm) raft.becomeFollower(message.term, null);
-  const free = raft.votedFor === null || raft.votedFor === message.from;
+  // A late request of the term that this peer sleeps in asks for a vote against a leader that is elected.
+  const free = raft.asleep === null && (raft.votedFor === null || raft.votedFor === message.from);
   const granted =
     message.term === raft.currentTerm && free && raft.log.isUpToDate(message.lastLogIndex, message.lastLogTerm);
   if (granted) {
@@ -96,7 +106,9 @@ export function countOwnVote(raft: Raft): void {
 
 /** Stands when nobody was heard from for too long, or when a campaign has led nowhere. */
 export function checkElectionClock(raft: Raft): void {
+  if (raft.verifying !== null && raft.nowMs >= raft.verifying.untilMs) noteUnanswered(raft, raft.verifying.leaderId);
   if (!raft.mayStand || raft.nowMs < raft.electionDeadlineMs) return;
+  if (raft.leaderId !== null) noteUnanswered(raft, raft.leaderId);
   raft.becomePreCandidate();
   maybeWin(raft);
 }
@@ -104,8 +116,27 @@ export function checkElectionClock(raft: Raft): void {
 /** A client finds no leader. Evidence of one is respected; without it the election need not wait for the timeout. */
 export function handleStand(raft: Raft): void {
   // A campaign under way has a deadline of its own; to begin it again would lose the answers on their way.
+  noteUse(raft);
   if (raft.role !== 'follower' || !raft.mayStand) return;
-  raft.electionDeadlineMs = Math.min(raft.electionDeadlineMs, raft.nowMs + stickyForMs(raft));
+  if (raft.asleep !== null) return standUp(raft);
+  raft.electionDeadlineMs = Math.min(raft.electionDeadlineMs, raft.nowMs + stickyForMs(raft, []));
+}
+
+/**
+ * This peer slept, so it knows nothing of its leader: that one is asked first, and alone, for a heartbeat's time. It sleeps as
+ * well perhaps, and the client has not asked it.
+ */
+function standUp(raft: Raft): void {
+  const { leaderId } = raft;
+  invariant(leaderId !== null, 'who sleeps knows its leader');
+  wake(raft);
+  raft.becomePreCandidate();
+  raft.verifying = { leaderId, untilMs: raft.nowMs + raft.options.heartbeatMs };
+}
+
+function noteUnanswered(raft: Raft, id: PeerId): void {
+  raft.unanswered.add(id);
+  if (raft.verifying?.leaderId === id) raft.verifying = null;
 }
 
 /**
@@ -116,13 +147,28 @@ export function handleVoteCallFailed(raft: Raft, to: PeerId, seq: number): void 
   if (raft.asked.get(to) !== seq) return;
   const askedMs = raft.askedMs.get(to);
   invariant(askedMs !== undefined, 'who was asked was asked at some time');
+  noteUnanswered(raft, to);
   if (raft.nowMs - askedMs >= raft.options.heartbeatMs) raft.asked.delete(to);
+}
+
+/**
+ * How long a campaign may take before the next begins. Shorter than the election timeout: a split vote should not cost a whole
+ * one. But where nobody can be elected and nobody asks for it, campaigns become rare, since an idle group must not cost much
+ * then either; what is heard from a leader, and a client in need, makes them frequent again.
+ */
+export function campaignMs({ options, random, nowMs, lastUseMs }: Raft): number {
+  const { electionTimeoutMs, quiesceAfterMs } = options;
+  const campaign = electionTimeoutMs * (0.3 + 0.7 * random);
+  const hopelessMs = nowMs - lastUseMs;
+  if (quiesceAfterMs === undefined || hopelessMs <= quiesceAfterMs) return campaign;
+  return Math.max(campaign, Math.min(hopelessMs / 4, MAX_HOPELESS_CAMPAIGN_MS) * (0.5 + 0.5 * random));
 }
 
 /** Asks each voter once a campaign, and again if the question was lost. */
 export function sendDueVotes(raft: Raft): void {
   for (const voter of raft.electorate.voters) {
     if (voter.id === raft.id || raft.asked.has(voter.id)) continue;
+    if (raft.verifying !== null && voter.id !== raft.verifying.leaderId) continue;
     if (!raft.takeCall()) return;
     const seq = raft.nextSeq();
     raft.asked.set(voter.id, seq);
@@ -137,6 +183,7 @@ export function sendDueVotes(raft: Raft): void {
       preVote,
       lastLogIndex: raft.log.lastIndex,
       lastLogTerm: raft.log.lastTerm,
+      unanswered: [...raft.unanswered],
     });
   }
 }

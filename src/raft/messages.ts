@@ -17,6 +17,8 @@ export interface RequestVote extends RequestBase {
   readonly preVote: boolean;
   readonly lastLogIndex: number;
   readonly lastLogTerm: number;
+  /** Voters that did not answer the sender lately: a voter that sleeps under one of them may let it be replaced. */
+  readonly unanswered: readonly PeerId[];
 }
 
 /** Section 5.3. The entries are those from prevLogIndex + 1 to lastIndex; the host attaches them. Empty: a heartbeat. */
@@ -26,6 +28,10 @@ export interface AppendEntries extends RequestBase {
   readonly prevLogTerm: number;
   readonly lastIndex: number;
   readonly leaderCommit: number;
+  /** Grows with each attempt to put the group to sleep, and with each wake of the leader (quiescence.ts). */
+  readonly quiesceRound: number;
+  /** Sleep, if your log and commit index are equal to what this message says. */
+  readonly quiesce: boolean;
   /** Filled in by the host of the sender; present whenever the message is received. */
   readonly entries: readonly import('./types.ts').Entry[];
 }
@@ -83,6 +89,8 @@ export interface AppendEntriesReply extends ReplyBase {
    */
   readonly conflictIndex: number;
   readonly conflictTerm: number;
+  /** It sleeps, as it was asked to. */
+  readonly quiesced: boolean;
 }
 
 export interface InstallSnapshotReply extends ReplyBase {

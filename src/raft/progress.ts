@@ -76,6 +76,12 @@ export class Progress {
     this.cursor = null;
   }
 
+  /** Nobody waits for what is under way any more. */
+  forgetCalls(): void {
+    this.inFlight.clear();
+    this.probeSeq = null;
+  }
+
   /** Whether a probe of a silent peer is under way; what was sent before it fell silent is most likely lost. */
   get probingSilence(): boolean {
     for (const call of this.inFlight.values()) if (call.sentMs >= this.silentSinceMs) return true;

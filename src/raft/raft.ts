@@ -12,7 +12,9 @@
  */
 
 import { maybeCompact } from './compaction.ts';
+import { noEffects } from './effects.ts';
 import {
+  campaignMs,
   checkElectionClock,
   handleRequestVote,
   handleRequestVoteReply,
@@ -24,6 +26,7 @@ import { invariant } from './invariant.ts';
 import { RaftLog } from './log.ts';
 import type { Reply, Request } from './messages.ts';
 import { Progress } from './progress.ts';
+import { maybeQuiesce, maybeRestoreAsleep, maybeWake, noteUse, type QuiesceAttempt } from './quiescence.ts';
 import { ReadQueue } from './reads.ts';
 import {
   checkQuorumClock,
@@ -51,6 +54,7 @@ import type {
   Input,
   Payload,
   PeerId,
+  QuiesceRecord,
   RaftOptions,
   RestoredState,
   Role,
@@ -65,25 +69,6 @@ export interface Cut {
   readonly lastIncludedIndex: number;
   readonly lastIncludedTerm: number;
   readonly configuration: Configuration;
-}
-
-function noEffects(): Effects {
-  return {
-    hardState: null,
-    reset: null,
-    truncateFrom: null,
-    append: [],
-    compact: null,
-    reply: null,
-    requests: [],
-    committed: null,
-    reads: [],
-    proposal: null,
-    beginCut: false,
-    endCut: false,
-    stage: null,
-    deadlineMs: null,
-  };
 }
 
 export class Raft {
@@ -111,6 +96,15 @@ export class Raft {
   /** Voters that were asked in the present campaign: the number of the question, and when it was asked. */
   asked = new Map<PeerId, number>();
   askedMs = new Map<PeerId, number>();
+  /** Voters that did not answer when they should have. */
+  unanswered = new Set<PeerId>();
+  /** Before anybody else is asked for a pre-vote: whether the leader whom this peer slept under answers, until then. */
+  verifying: { readonly leaderId: PeerId; readonly untilMs: number } | null = null;
+  /** While this peer sleeps: what it has stored about that. */
+  asleep: QuiesceRecord | null = null;
+  quiesceRound = 0;
+  /** When somebody last used this peer, ms. */
+  lastUseMs: number;
 
   // Leader only.
   progress = new Map<PeerId, Progress>();
@@ -122,6 +116,7 @@ export class Raft {
   lastStampMs = 0;
   cut: Cut | null = null;
   cutRequested = false;
+  attempt: QuiesceAttempt | null = null;
   /** Entry 1 is written by this instance, and leads term 1 once it is durable. */
   founder = false;
 
@@ -130,6 +125,7 @@ export class Raft {
   nowMs: number;
   random: number;
   callBudget = 0;
+  busy = false;
   #waitingForBudget = false;
   /** In [0, 1): this peer's share of the randomized election timeout. */
   #spread: number;
@@ -152,6 +148,9 @@ export class Raft {
     this.electionDeadlineMs = context.nowMs + this.electionTimeoutMs();
     // Most likely this was the leader, and its object restarted: nobody is served until somebody stands.
     if (this.votedFor === options.id) this.electionDeadlineMs = context.nowMs;
+    // Nobody has asked for it yet: see campaignMs.
+    this.lastUseMs = context.nowMs - 3 * (options.quiesceAfterMs ?? 0);
+    maybeRestoreAsleep(this, restored.quiesceRecord ?? null);
   }
 
   get id(): PeerId {
@@ -194,6 +193,7 @@ export class Raft {
     this.nowMs = context.nowMs;
     this.random = context.random;
     this.callBudget = context.callBudget;
+    this.busy = context.busy ?? false;
     this.#waitingForBudget = false;
     this.effects = noEffects();
     const before = { term: this.currentTerm, votedFor: this.votedFor, commitIndex: this.commitIndex };
@@ -206,6 +206,7 @@ export class Raft {
     this.#handOut();
     maybeEndCut(this);
     maybeCompact(this);
+    maybeQuiesce(this);
     this.#sendDue();
 
     invariant(this.currentTerm >= before.term, 'currentTerm never decreases');
@@ -219,8 +220,15 @@ export class Raft {
     if (this.currentTerm !== before.term || this.votedFor !== before.votedFor) {
       this.effects.hardState = { currentTerm: this.currentTerm, votedFor: this.votedFor };
     }
+    invariant(this.asleep === null || this.#changedNothing(), 'who sleeps changes nothing and asks nobody');
     this.effects.deadlineMs = this.#deadline();
     return this.effects;
+  }
+
+  #changedNothing(): boolean {
+    const { hardState, reset, truncateFrom, append, requests } = this.effects;
+    const wrote = hardState !== null || reset !== null || truncateFrom !== null || append.length > 0;
+    return !wrote && requests.length === 0;
   }
 
   #handle(input: Input): void {
@@ -235,6 +243,7 @@ export class Raft {
         if (this.role === 'leader') return handleCallFailed(this, input.to, input.seq);
         return handleVoteCallFailed(this, input.to, input.seq);
       case 'propose':
+        this.#use();
         return handlePropose(this, input.data);
       case 'read':
         return this.#handleRead(input.id);
@@ -255,8 +264,16 @@ export class Raft {
     }
   }
 
+  /** A client: a sleeping leader wakes for it. */
+  #use(): void {
+    if (this.role !== 'leader') return;
+    maybeWake(this);
+    noteUse(this);
+  }
+
   #handleRequest(message: Request): void {
     invariant(message.to === this.id, 'a request reaches the peer that it names');
+    this.unanswered.delete(message.from);
     switch (message.type) {
       case 'RequestVote':
         return handleRequestVote(this, message);
@@ -268,6 +285,8 @@ export class Raft {
   }
 
   #handleReply(message: Reply): void {
+    this.unanswered.delete(message.from);
+    if (this.verifying?.leaderId === message.from) this.verifying = null;
     if (message.term > this.currentTerm) {
       this.becomeFollower(message.term, null);
       return;
@@ -283,6 +302,7 @@ export class Raft {
   }
 
   #handleRead(id: number): void {
+    this.#use();
     if (this.role !== 'leader') this.effects.reads.push({ id, outcome: 'not_leader' });
     else if (this.reads.size >= this.options.limits.pendingReads)
       this.effects.reads.push({ id, outcome: 'overloaded' });
@@ -310,6 +330,7 @@ export class Raft {
   }
 
   #checkClock(): void {
+    if (this.asleep !== null) return;
     if (this.role === 'leader') checkQuorumClock(this);
     else checkElectionClock(this);
   }
@@ -341,6 +362,7 @@ export class Raft {
   }
 
   #sendDue(): void {
+    if (this.asleep !== null) return;
     if (this.role === 'leader') sendDueAppends(this);
     else if (this.role !== 'follower') sendDueVotes(this);
   }
@@ -361,9 +383,12 @@ export class Raft {
   }
 
   #deadline(): number | null {
+    if (this.asleep !== null) return null;
     if (this.#waitingForBudget) return this.nowMs;
     if (this.role === 'leader') return nextLeaderDeadline(this);
-    return this.mayStand ? this.electionDeadlineMs : null;
+    if (!this.mayStand) return null;
+    const verifyUntilMs = this.verifying?.untilMs ?? Number.POSITIVE_INFINITY;
+    return Math.min(this.electionDeadlineMs, verifyUntilMs);
   }
 
   get mayStand(): boolean {
@@ -393,13 +418,16 @@ export class Raft {
   }
 
   becomeFollower(term: number, leaderId: PeerId | null): void {
+    maybeWake(this);
     if (term > this.currentTerm) {
+      this.quiesceRound = 0;
       this.currentTerm = term;
       this.votedFor = null;
       this.#spread = this.random;
     }
     if (this.role !== 'follower') this.electionDeadlineMs = this.nowMs + this.electionTimeoutMs();
     this.#leaveOffice();
+    this.verifying = null;
     this.role = 'follower';
     this.leaderId = leaderId;
     this.founder = false;
@@ -413,6 +441,7 @@ export class Raft {
     this.progress.clear();
     this.durableIndex = 0;
     this.cutRequested = false;
+    this.attempt = null;
     if (this.cut !== null) endCut(this);
   }
 
@@ -427,6 +456,7 @@ export class Raft {
     this.role = 'candidate';
     this.currentTerm += 1;
     this.votedFor = this.id;
+    this.quiesceRound = 0;
     this.#beginCampaign();
     // Its own vote counts, like any other, once it is on disk: see handleDurable.
     this.votes.clear();
@@ -434,11 +464,11 @@ export class Raft {
 
   #beginCampaign(): void {
     this.leaderId = null;
+    this.verifying = null;
     this.votes = new Map([[this.id, true]]);
     this.asked.clear();
     this.#spread = this.random;
-    // Shorter than the election timeout: a split vote should not cost a whole one.
-    this.electionDeadlineMs = this.nowMs + this.options.electionTimeoutMs * (0.3 + 0.7 * this.random);
+    this.electionDeadlineMs = this.nowMs + campaignMs(this);
   }
 
   becomeLeader(): void {
@@ -448,6 +478,7 @@ export class Raft {
     this.asked.clear();
     this.durableIndex = 0;
     this.lastStampMs = this.nowMs;
+    noteUse(this);
     this.reads = new ReadQueue();
     this.progress.clear();
     for (const voter of this.electorate.voters) {

@@ -4,6 +4,16 @@ import { invariant } from './invariant.ts';
 import { entryBytes } from './log.ts';
 import type { AppendEntries, AppendEntriesReply } from './messages.ts';
 import type { Progress } from './progress.ts';
+import {
+  handleQuiesce,
+  isOfOldRound,
+  isQuiesceDue,
+  maybeWake,
+  noteQuiesceAnswer,
+  noteQuiesceSent,
+  noteUse,
+  quiesceDueMs,
+} from './quiescence.ts';
 import { quorumValue } from './quorum.ts';
 import type { Raft } from './raft.ts';
 import { needsSnapshot, sendDueChunk } from './snapshot.ts';
@@ -12,7 +22,7 @@ import { needsSnapshot, sendDueChunk } from './snapshot.ts';
 
 export function handleAppendEntries(raft: Raft, message: AppendEntries): void {
   if (message.term < raft.currentTerm) return replyFailure(raft, message, 0, 0);
-  followLeader(raft, message.term, message.from);
+  followLeader(raft, message.term, message.from, message.quiesceRound);
   if (message.prevLogIndex < raft.log.lastIncludedIndex && message.lastIndex <= raft.log.lastIncludedIndex) {
     // All of it is compacted here, hence committed, hence equal.
     return replySuccess(raft, message, message.lastIndex);
@@ -31,15 +41,21 @@ export function handleAppendEntries(raft: Raft, message: AppendEntries): void {
   // Bounded by what this message verified: beyond it, our log may still differ from the leader's.
   raft.commitIndex = Math.max(raft.commitIndex, Math.min(message.leaderCommit, message.lastIndex));
   replySuccess(raft, message, message.lastIndex);
+  if (message.quiesce) handleQuiesce(raft, message);
 }
 
-export function followLeader(raft: Raft, term: number, leaderId: number): void {
+/** `quiesceRound` 0: the message says none. */
+export function followLeader(raft: Raft, term: number, leaderId: number, quiesceRound: number): void {
   invariant(raft.role !== 'leader' || term > raft.currentTerm, 'one leader a term (5.2)');
+  if (isOfOldRound(raft, term, quiesceRound)) return;
+  maybeWake(raft);
+  noteUse(raft);
   if (term > raft.currentTerm || raft.role !== 'follower') raft.becomeFollower(term, leaderId);
   invariant(raft.leaderId === null || raft.leaderId === leaderId, 'one leader a term (5.2)');
   raft.leaderId = leaderId;
   raft.leaderContactMs = raft.nowMs;
   raft.electionDeadlineMs = raft.nowMs + raft.electionTimeoutMs();
+  raft.quiesceRound = Math.max(raft.quiesceRound, quiesceRound);
 }
 
 /** Only a conflict truncates: a late message that is shorter than the log leaves the rest alone. */
@@ -59,17 +75,26 @@ function appendMissing(raft: Raft, message: AppendEntries): void {
 }
 
 function replySuccess(raft: Raft, message: AppendEntries, matchIndex: number): void {
-  raft.effects.reply = { ...replyBase(raft, message), success: true, matchIndex, conflictIndex: 0, conflictTerm: 0 };
+  raft.effects.reply = { ...replyBase(raft, message), success: true, matchIndex };
 }
 
 function replyFailure(raft: Raft, message: AppendEntries, conflictIndex: number, conflictTerm: number): void {
-  raft.effects.reply = { ...replyBase(raft, message), success: false, matchIndex: 0, conflictIndex, conflictTerm };
+  raft.effects.reply = { ...replyBase(raft, message), success: false, conflictIndex, conflictTerm };
 }
 
 function replyBase(raft: Raft, message: AppendEntries) {
   const { currentTerm: term, id: from } = raft;
   const { applyVersion } = raft.options;
-  return { type: 'AppendEntriesReply' as const, term, from, to: message.from, seq: message.seq, applyVersion };
+  const nothing = { matchIndex: 0, conflictIndex: 0, conflictTerm: 0, quiesced: false };
+  return {
+    type: 'AppendEntriesReply' as const,
+    term,
+    from,
+    to: message.from,
+    seq: message.seq,
+    applyVersion,
+    ...nothing,
+  };
 }
 
 // ---- leader
@@ -105,6 +130,7 @@ export function handleAppendEntriesReply(raft: Raft, message: AppendEntriesReply
   if (taken === null) return;
   const { progress, call } = taken;
   progress.applyVersion = message.applyVersion;
+  noteQuiesceAnswer(raft, message.from, message.seq, message.quiesced);
   if (message.success) handleAccepted(raft, progress, message);
   else handleRejected(raft, progress, message, call.prevLogIndex);
 }
@@ -144,6 +170,7 @@ export function handleCallFailed(raft: Raft, to: number, seq: number): void {
   const call = progress?.inFlight.get(seq);
   if (progress === undefined || call === undefined) return;
   progress.inFlight.delete(seq);
+  noteQuiesceAnswer(raft, to, seq, false);
   // Unless it has answered something that was sent later.
   progress.silent = progress.lastContactMs <= call.sentMs;
   if (progress.silent) progress.silentSinceMs = raft.nowMs;
@@ -173,7 +200,7 @@ export function checkQuorumClock(raft: Raft): void {
 }
 
 export function nextLeaderDeadline(raft: Raft): number | null {
-  if (raft.progress.size === 0) return null;
+  if (raft.progress.size === 0) return quiesceDueMs(raft);
   let deadlineMs = quorumContactMs(raft) + raft.options.electionTimeoutMs;
   for (const progress of raft.progress.values()) {
     const dueMs = heartbeatDueMs(raft, progress);
@@ -210,6 +237,7 @@ function windowOf(raft: Raft): number {
 }
 
 function isAppendDue(raft: Raft, progress: Progress): boolean {
+  if (isQuiesceDue(raft, progress.id)) return true;
   const beatDueMs = heartbeatDueMs(raft, progress);
   if (beatDueMs !== null && raft.nowMs >= beatDueMs) return true;
   // Beside the chunks of a cut only heartbeats: a slow chunk must not look like a lost leader, here or there.
@@ -245,6 +273,8 @@ function sendAppend(raft: Raft, progress: Progress): boolean {
   const empty = progress.silent || state === 'snapshot' || again || prevLogIndex === log.lastIndex;
   const lastIndex = empty ? prevLogIndex : log.batchEnd(prevLogIndex + 1, log.lastIndex, messageBytes, messageEntries);
   const seq = raft.nextSeq();
+  const quiesce = isQuiesceDue(raft, progress.id);
+  if (quiesce) noteQuiesceSent(raft, progress.id, seq);
   raft.effects.requests.push({
     type: 'AppendEntries',
     term: raft.currentTerm,
@@ -255,6 +285,8 @@ function sendAppend(raft: Raft, progress: Progress): boolean {
     prevLogTerm,
     lastIndex,
     leaderCommit: raft.commitIndex,
+    quiesceRound: raft.quiesceRound,
+    quiesce,
     entries: [],
   });
   noteSent(raft, progress, seq, 'append', prevLogIndex);

@@ -103,7 +103,7 @@ export function handleInstallSnapshotReply(raft: Raft, message: InstallSnapshotR
 
 export function handleInstallSnapshot(raft: Raft, message: InstallSnapshot): void {
   if (message.term < raft.currentTerm) return reply(raft, message, 'staged', message.chunk, message.cursor);
-  followLeader(raft, message.term, message.from);
+  followLeader(raft, message.term, message.from, 0);
   const { lastIncludedIndex, lastIncludedTerm } = message;
   if (lastIncludedIndex <= raft.commitIndex) return reply(raft, message, 'installed', 0, null);
   if (raft.log.term(lastIncludedIndex) === lastIncludedTerm) {

@@ -45,6 +45,17 @@ export interface HardState {
   readonly votedFor: PeerId | null;
 }
 
+/** What a sleeping peer keeps (quiescence.ts): it counts while all of it is as it is stored. */
+export interface QuiesceRecord {
+  readonly term: number;
+  readonly lastIndex: number;
+  readonly lastTerm: number;
+  readonly leaderId: PeerId;
+  readonly round: number;
+  /** On the leader: when it last stamped an entry, so that log time goes on from there. Monotonic, ms. */
+  readonly stampedMs: number;
+}
+
 /** `candidate` has raised its term; `preCandidate` only asks whether it could win (dissertation, 9.6). */
 export type Role = 'follower' | 'preCandidate' | 'candidate' | 'leader';
 
@@ -53,6 +64,8 @@ export interface RaftOptions {
   readonly heartbeatMs: number;
   /** Elections start after one to two of these without a leader; a leader without a quorum for one steps down. */
   readonly electionTimeoutMs: number;
+  /** A group that nobody uses for so long goes to sleep (quiescence.ts); absent: never. */
+  readonly quiesceAfterMs?: number;
   /** What this code can apply, stamped into the entries it proposes. */
   readonly applyVersion: number;
   readonly limits: RaftLimits;
@@ -100,6 +113,8 @@ export interface RestoredState {
   readonly configuration: Configuration | null;
   readonly entries: readonly EntrySummary[];
   readonly lastApplied: number;
+  /** Absent or null: it did not sleep. */
+  readonly quiesceRecord?: QuiesceRecord | null;
 }
 
 /** What the core keeps of an entry: not its data, so its memory does not grow with values. */
@@ -153,6 +168,8 @@ export interface StepContext {
   readonly random: number;
   /** How many requests may be sent now; 0 in the handler of a peer's message. */
   readonly callBudget: number;
+  /** The host has work of its own under way: no time to sleep. */
+  readonly busy?: boolean;
 }
 
 /** What the host must do, in this order, in the same synchronous turn. */
@@ -182,6 +199,8 @@ export interface Effects {
   endCut: boolean;
   /** Stage this chunk, then step `staged`. */
   stage: InstallSnapshot | null;
+  /** Store the record, or delete it, before anything is sent. */
+  quiesce: { type: 'sleep'; record: QuiesceRecord } | { type: 'wake' } | null;
   /** When time alone will next matter, ms; null: never. */
   deadlineMs: number | null;
 }

@@ -36,6 +36,7 @@ export class LonePeer {
   ) {
     this.sql = sql;
     const platform: Platform = {
+      rows: () => ({ read: 0, written: 0 }),
       sql,
       objectName: name,
       now: () => this.nowMs,
@@ -48,6 +49,9 @@ export class LonePeer {
       },
       setAlarm: (atMs) => {
         this.alarmMs = atMs;
+      },
+      deleteAlarm: () => {
+        this.alarmMs = null;
       },
       call: (to, _hint, route, body) =>
         new Promise((resolve, reject) => {

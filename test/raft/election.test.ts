@@ -129,7 +129,7 @@ describe('leader election (section 5.2)', () => {
     candidate.nowMs = ELECTION_TIMEOUT_MS / 2;
     candidate.input({ type: 'callFailed', to: lost!.to, seq: lost!.seq });
     const again = questions(candidate);
-    expect(again).toMatchObject([{ ...lost, seq: expect.any(Number) }]);
+    expect(again).toMatchObject([{ ...lost, seq: expect.any(Number), unanswered: [lost!.to] }]);
     expect(again[0]!.seq).not.toBe(lost!.seq);
     candidate.input({ type: 'reply', message: voteFor(again[0]!) });
     expect(candidate.raft.role).toBe('candidate');

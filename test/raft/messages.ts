@@ -22,6 +22,7 @@ export function requestVote(message: Partial<RequestVote>): RequestVote {
     preVote: false,
     lastLogIndex: 1,
     lastLogTerm: 1,
+    unanswered: [],
     ...message,
   };
 }
@@ -44,6 +45,8 @@ export function appendEntries(
     seq: nextSeq,
     prevLogTerm: 1,
     leaderCommit: 0,
+    quiesceRound: 0,
+    quiesce: false,
     prevLogIndex,
     lastIndex: prevLogIndex + terms.length,
     entries: terms.map((term, i) => entryOf(prevLogIndex + 1 + i, term)),
@@ -92,6 +95,7 @@ export function accepted(message: AppendEntries, reply: Partial<AppendEntriesRep
     matchIndex: message.lastIndex,
     conflictIndex: 0,
     conflictTerm: 0,
+    quiesced: false,
     ...reply,
   };
 }

@@ -18,6 +18,13 @@ export interface StoredVote {
   readonly votedFor: number | null;
 }
 
+/** The record of a peer's sleep, as stored. */
+export interface StoredRecord {
+  readonly term: number;
+  readonly leaderId: number;
+  readonly round: number;
+}
+
 /** An alarm: the true time at which it is due, and the time, by the object's clock, that it was asked for. */
 export interface SetAlarm {
   readonly atMs: number;
@@ -49,6 +56,9 @@ export class Disk {
   /** In which turn the stored term or vote last changed: what the invariant on a leader's own vote looks at. */
   voteTurn = 0;
   #vote = '';
+  /** The record of its sleep that is on disk; null: none. */
+  durableRecord: StoredRecord | null = null;
+  #records: { readonly turn: number; readonly record: StoredRecord | null }[] = [];
   /** The newest term and vote that are on disk: neither may ever go back. Null: none was written. */
   durableVote: StoredVote | null = null;
   /** Those that are not on disk yet, in the order of their turns. */
@@ -76,6 +86,7 @@ export class Disk {
         if (kind === 'log') this.logRowTurn.set(parameters[0] as number, this.#turn);
         else if (kind === 'state')
           this.#noteVote({ term: parameters[0] as number, votedFor: parameters[1] as number | null });
+        else if (kind === 'quiescence') this.#records.push({ turn: this.#turn, record: recordOf(parameters) });
         else if (kind === 'staging') this.onStaging();
         else if (kind === 'installing') this.onInstalling();
         return this.#sql.exec(statement, ...parameters);
@@ -125,6 +136,8 @@ export class Disk {
       this.#durableAlarm = alarm;
       for (const { vote } of this.#votes.filter((item) => item.turn <= turn)) this.durableVote = vote;
       this.#votes = this.#votes.filter((item) => item.turn > turn);
+      for (const { record } of this.#records.filter((item) => item.turn <= turn)) this.durableRecord = record;
+      this.#records = this.#records.filter((item) => item.turn > turn);
       if (turn === this.#turn && !this.#turnOpen) this.#releaseAll();
       const ready = this.#waiting.filter((item) => item.turn <= turn);
       this.#waiting = this.#waiting.filter((item) => item.turn > turn);
@@ -170,6 +183,7 @@ export class Disk {
     // What is left of the stack is durable.
     this.#releaseAll();
     this.#turn = this.durableTurn;
+    this.#records = [];
     this.#vote = '';
     this.#votes = [];
     this.#releasedTurn = this.durableTurn;
@@ -183,10 +197,23 @@ export class Disk {
     this.#sql.database.close();
   }
 
+  /** The record of its sleep, as the object sees it; null: it is awake, or belongs to no group. */
+  quiesceRecord(): StoredRecord | null {
+    if (!this.hasTables) return null;
+    const [row] = this.#sql.exec('SELECT term, last_index, last_term, leader_id, round FROM peer_quiescence');
+    return row === undefined ? null : recordOf(row);
+  }
+
   /** For checks: reads what the object sees now, flushed or not. */
   inspect(statement: string, ...parameters: SqlValue[]): SqlRow[] {
     return this.#sql.exec(statement, ...parameters);
   }
+}
+
+/** Of the row's columns but the first, which is always 1; null: none, it is deleted. */
+function recordOf([term, , , leaderId, round]: readonly SqlValue[]): StoredRecord | null {
+  if (term === undefined) return null;
+  return { term: term as number, leaderId: leaderId as number, round: round as number };
 }
 
 /** Limits of production that the local runtime does not enforce. */
@@ -200,7 +227,7 @@ function checkLimits(parameters: readonly SqlValue[]): void {
   if (bytes > MAX_ROW_BYTES) throw new Error(`a row of ${bytes} bytes`);
 }
 
-type StatementKind = 'read' | 'log' | 'state' | 'staging' | 'installing' | 'write';
+type StatementKind = 'read' | 'quiescence' | 'log' | 'state' | 'staging' | 'installing' | 'write';
 
 const kinds = new Map<string, StatementKind>();
 
@@ -210,6 +237,7 @@ function kindOf(statement: string): StatementKind {
     if (/^\s*SELECT/i.test(statement)) kind = 'read';
     else if (statement.startsWith('INSERT INTO log ')) kind = 'log';
     else if (statement.startsWith('UPDATE peer_state ')) kind = 'state';
+    else if (/peer_quiescence/.test(statement)) kind = 'quiescence';
     else if (statement.startsWith('INSERT OR REPLACE INTO peer_staging')) kind = 'staging';
     else if (statement.startsWith('DELETE FROM peer_staging')) kind = 'installing';
     else kind = 'write';

@@ -15,6 +15,7 @@ interface Contact {
   readonly heardMs: Map<string, number>;
   /** Those that answered in the event at hand. */
   readonly answered: Set<string>;
+  slept: boolean;
 }
 
 export class ElectionRecord {
@@ -31,7 +32,7 @@ export class ElectionRecord {
 
   /** Of an instance that is seen for the first time. */
   watch(instance: Instance): void {
-    const contact: Contact = { heardMs: new Map(), answered: new Set() };
+    const contact: Contact = { heardMs: new Map(), answered: new Set(), slept: instance.restoredFrom !== null };
     this.#contacts.set(instance, contact);
     const { platform } = instance.peer;
     const call = platform.call.bind(platform);
@@ -91,6 +92,13 @@ export class ElectionRecord {
       answered.clear();
     }
     if (raft.role !== 'leader') return;
+    // Who sleeps hears from nobody; when it wakes, a quorum has the election timeout to answer.
+    if (raft.asleep !== null) contact.slept = true;
+    else if (contact.slept) {
+      contact.slept = false;
+      for (const name of this.#voters(instance)) heardMs.set(name, raft.nowMs);
+    }
+    if (raft.asleep !== null) return;
     const sinceMs = raft.nowMs - raft.options.electionTimeoutMs;
     const voters = this.#voters(instance);
     let count = 0;

@@ -26,13 +26,14 @@ interface Seen {
   lastTerm: number;
   /** The term that it led, the last one. */
   leaderTerm: number;
+  asleep: boolean;
   /** As a leader: the matchIndex of each follower that was looked into. */
   readonly matched: Map<number, number>;
 }
 
 export class Invariants {
   readonly #world: World;
-  readonly #leaders = new Map<number, string>();
+  readonly #leaders = new Map<number, Instance>();
   readonly committed: CommittedEntry[] = [];
   readonly #stateHashes = new Map<number, string>();
   #seen = new WeakMap<Instance, Seen>();
@@ -50,6 +51,9 @@ export class Invariants {
   onLeader: (instance: Instance) => void = () => {};
   /** Installations of snapshots that were seen. */
   snapshots = 0;
+  /** How often a leader fell asleep, its group with it; and how often one was restored from the record of its sleep. */
+  sleeps = 0;
+  ledAgain = 0;
 
   get terms(): number {
     return this.#leaders.size;
@@ -79,6 +83,7 @@ export class Invariants {
         lastIndex: 0,
         lastTerm: 0,
         leaderTerm: 0,
+        asleep: instance.restoredFrom !== null,
         matched: new Map(),
       };
       this.#seen.set(instance, seen);
@@ -106,6 +111,8 @@ export class Invariants {
       this.#checkState(instance);
     this.#checkHardState(instance, seen);
     this.#checkAlarm(instance, raft);
+    this.#checkSleep(instance, raft, seen);
+    seen.asleep = raft.asleep !== null;
     seen.term = raft.currentTerm;
     seen.votedFor = raft.votedFor;
     seen.commitIndex = raft.commitIndex;
@@ -203,18 +210,34 @@ export class Invariants {
     this.#assert(lateMs <= ALARM_SLACK_MS, instance, `the alarm is ${lateMs} ms later than what it is for`);
   }
 
+  /** A record exists exactly while its peer sleeps, and who sleeps waits for nothing. */
+  #checkSleep(instance: Instance, { role, asleep, effects }: Raft, seen: Seen): void {
+    const { disk } = instance.object;
+    if (instance.superseded) return;
+    const record = disk.quiesceRecord();
+    this.#assert((record !== null) === (asleep !== null), instance, 'a quiesce record exists exactly while it sleeps');
+    if (asleep === null) return;
+    if (role === 'leader' && !seen.asleep) this.sleeps += 1;
+    this.#assert(effects.deadlineMs === null && disk.alarm === null, instance, 'who sleeps has no alarm');
+  }
+
   #checkNewLeader(instance: Instance, seen: Seen): void {
     seen.matched.clear();
     this.#elections.checkNewLeader(instance);
     const raft = instance.peer.raft!;
     const leader = this.#leaders.get(raft.currentTerm);
     this.#assert(
-      leader === undefined || leader === instance.label,
+      leader === undefined || leader.label === instance.label || leadsAgain(instance, leader),
       instance,
-      `election safety: ${leader} led this term`,
+      `election safety: ${leader?.label} led this term`,
     );
-    this.#leaders.set(raft.currentTerm, instance.label);
+    this.#leaders.set(raft.currentTerm, instance);
     this.onLeader(instance);
+    if (leader !== undefined && leader !== instance) {
+      // Nobody has elected it anew: another may lead a later term by now.
+      this.ledAgain += 1;
+      return;
+    }
     this.#assert(
       raft.log.lastIndex >= this.committed.length - 1,
       instance,
@@ -332,4 +355,11 @@ export class Invariants {
   readonly #assertSoon = (condition: boolean, instance: Instance, rule: string): void => {
     if (!condition) this.#world.fail(`${instance.label}: ${rule}`);
   };
+}
+
+/** An object that slept as the leader of a term leads that term again: no entry of it was sent since. */
+function leadsAgain(instance: Instance, before: Instance): boolean {
+  const { restoredFrom, object } = instance;
+  const raft = instance.peer.raft!;
+  return before.object === object && restoredFrom?.term === raft.currentTerm && restoredFrom.leaderId === raft.id;
 }

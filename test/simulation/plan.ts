@@ -30,6 +30,8 @@ export interface SimulationPlan {
   readonly weather: Weather;
   readonly heartbeatMs: number;
   readonly electionTimeoutMs: number;
+  /** A group that nobody uses for so long goes to sleep; 0: never. */
+  readonly quiesceAfterMs: number;
   readonly limits: Readonly<Partial<RaftLimits>>;
   readonly store: StorePlan;
   /** A second group comes and goes beside the first. */
@@ -67,6 +69,7 @@ export function describePlan(plan: SimulationPlan): string {
     `${plan.clients} clients`,
     `${plan.routers} routers`,
     `${plan.chaosMs} ms`,
+    ...(plan.quiesceAfterMs > 0 ? [`sleeps after ${plan.quiesceAfterMs} ms`] : []),
     `faults: ${[...plan.faults, ...accidents].join(' ') || 'none'}`,
     ...(plan.tenant ? ['a tenant'] : []),
     ...(store.length > 0 ? [`store: ${store.map(([name, value]) => `${name}:${value}`).join(' ')}`] : []),

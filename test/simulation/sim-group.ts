@@ -17,6 +17,8 @@ export interface SimGroupOptions {
   readonly seed?: number;
   readonly peers?: number;
   readonly limits?: Partial<RaftLimits>;
+  /** A group that nobody uses for so long goes to sleep; default: never. */
+  readonly quiesceAfterMs?: number;
   /** Default: the key-value store. */
   readonly createStateMachine?: StateMachineFactory;
 }
@@ -26,8 +28,14 @@ export class SimGroup {
   readonly invariants: Watch;
   router: SimRouter;
 
-  constructor({ seed = 1, peers = 3, limits = {}, createStateMachine = createKeyValueStore }: SimGroupOptions = {}) {
-    const settings = { heartbeatMs: 100, electionTimeoutMs: 500, limits: { ...DEFAULT_LIMITS, ...limits } };
+  constructor(options: SimGroupOptions = {}) {
+    const { seed = 1, peers = 3, limits = {}, quiesceAfterMs = 0, createStateMachine = createKeyValueStore } = options;
+    const settings = {
+      heartbeatMs: 100,
+      electionTimeoutMs: 500,
+      quiesceAfterMs,
+      limits: { ...DEFAULT_LIMITS, ...limits },
+    };
     this.world = new World({ seed, createStateMachine, settings, trace: true });
     this.invariants = new Watch(this.world);
     this.router = this.routerWith(peers);

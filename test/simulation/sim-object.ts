@@ -2,7 +2,7 @@
 import type { Peer } from '../../src/peer/peer.ts';
 import type { StateMachineFactory } from '../../src/peer/state-machine.ts';
 import type { Acts } from './acts.ts';
-import { Disk, type SetAlarm } from './disk.ts';
+import { Disk, type SetAlarm, type StoredRecord } from './disk.ts';
 import type { Scheduler } from './scheduler.ts';
 
 export class Instance {
@@ -11,6 +11,8 @@ export class Instance {
   peer!: Peer;
   /** Which of its object's lives it belongs to: the storage of an earlier one is gone. */
   readonly life: number;
+  /** The record that it was restored from: it sleeps, or slept. */
+  readonly restoredFrom: StoredRecord | null;
   /** No memory any more: nothing of it runs. */
   dead = false;
   /** Its object was started elsewhere: it runs on, but its storage refuses and no event reaches it. */
@@ -24,6 +26,7 @@ export class Instance {
     this.object = object;
     this.number = number;
     this.life = object.lives;
+    this.restoredFrom = object.disk.quiesceRecord();
   }
 
   get label(): string {

@@ -42,6 +42,10 @@ export interface SimulationResult {
   readonly operations: number;
   readonly committed: number;
   readonly snapshots: number;
+  /** How often a whole group fell asleep. */
+  readonly sleeps: number;
+  /** How often a leader was restored from the record of its sleep. */
+  readonly ledAgain: number;
   readonly terms: number;
   /** What was done to the world: crashes, cuts … */
   readonly acts: number;
@@ -115,8 +119,8 @@ class Run {
   constructor({ seed, trace = false, alsoCheck = () => {} }: SimulationOptions, plan: SimulationPlan) {
     this.#plan = plan;
     this.#alsoCheck = alsoCheck;
-    const { heartbeatMs, electionTimeoutMs, limits, store } = plan;
-    const settings: PeerSettings = { heartbeatMs, electionTimeoutMs, limits };
+    const { heartbeatMs, electionTimeoutMs, quiesceAfterMs, limits, store } = plan;
+    const settings: PeerSettings = { heartbeatMs, electionTimeoutMs, quiesceAfterMs, limits };
     const stateMachine = { createStateMachine: storeVariant(store, 1), stateMachineSettings: storeSettings(store) };
     this.world = new World({ seed, trace, settings, ...stateMachine });
     this.world.malformedRequests = false;
@@ -312,6 +316,8 @@ class Run {
       operations: ofClients((client) => client.completed),
       committed: this.#watch.sum((invariants) => invariants.committed.length),
       snapshots: this.#watch.sum((invariants) => invariants.snapshots),
+      sleeps: this.#watch.sum((invariants) => invariants.sleeps),
+      ledAgain: this.#watch.sum((invariants) => invariants.ledAgain),
       terms: this.#watch.sum((invariants) => invariants.terms),
       acts: this.world.acts.count,
       wiped: this.#accidents.wiped.size,

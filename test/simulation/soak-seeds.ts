@@ -51,6 +51,8 @@ const COUNTED = [
   ['committed', 'entries committed'],
   ['terms', 'terms'],
   ['snapshots', 'snapshots installed'],
+  ['sleeps', 'times asleep'],
+  ['ledAgain', 'leaders restored from their sleep'],
   ['acts', 'acts of the nemesis'],
   ['wiped', 'peers wiped'],
   ['deletions', 'groups deleted'],

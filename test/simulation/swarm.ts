@@ -43,6 +43,8 @@ export function drawPlan(seed: number, allFaults = false): SimulationPlan {
     weather: drawWeather(random),
     heartbeatMs,
     electionTimeoutMs: heartbeatMs * random.pick([4, 8, 20]),
+    // Of a chance of its own. Most clients think for less than this: it is lulls, and the subject `idle`, that let groups sleep.
+    quiesceAfterMs: new Random(seed ^ 0x51ee9).pick([0, 60, 150, 400, 2000]),
     limits: drawLimits(random),
     store: NO_LIMITS,
     tenant: false,
@@ -142,6 +144,15 @@ const tenancy: Subject = (plan, random) => ({
   accidents: { ...plan.accidents, lateFounding: 1 },
 });
 
+/** Groups that sleep more than they wake, with everything that can go wrong on the way. */
+const idle: Subject = (plan, random) => ({
+  ...plan,
+  clients: random.int(1, 3),
+  maxThinkMs: random.pick([1000, 4000]),
+  chaosMs: random.int(8000, 20_000),
+  quiesceAfterMs: random.pick([60, 200, 500]),
+});
+
 const founding: Subject = (plan, random) => ({
   ...plan,
   peers: random.pick([3, 3, 5]),
@@ -165,6 +176,8 @@ const SUBJECTS: readonly Subject[] = [
   tenancy,
   founding,
   versions,
+  idle,
+  idle,
 ];
 
 export type { AccidentKind };

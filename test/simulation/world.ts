@@ -2,6 +2,7 @@
  * A Cloudflare of our own: objects by name, each with a disk, an alarm and at most one current instance; calls between them
  * over a network that loses, delays, doubles and reorders. The peers are the production code; only the seams are ours.
  */
+import { decodeEnvelope } from '../../src/peer/message-codec.ts';
 import { Peer, type PeerSettings } from '../../src/peer/peer.ts';
 import type { Platform } from '../../src/peer/platform.ts';
 import { handleRoute, RouteError } from '../../src/peer/routes.ts';
@@ -163,6 +164,7 @@ export class World {
       sql: object.disk.open(
         () => !this.inspecting && (instance.superseded || instance.dead || object.refusesStatement()),
       ),
+      rows: () => ({ read: 0, written: object.disk.statementsWritten }),
       objectName: object.name,
       now: () => Math.floor(object.clockMs(scheduler.nowMs)) + EPOCH_MS,
       random: () => random.float(),
@@ -173,6 +175,13 @@ export class World {
         if (instance.superseded || instance.dead) return;
         object.disk.write();
         this.#setAlarm(object, atMs);
+      },
+      deleteAlarm: () => {
+        if (instance.superseded || instance.dead) return;
+        object.disk.write();
+        object.disk.alarm = null;
+        object.cancelAlarm?.();
+        object.cancelAlarm = null;
       },
       call: (name, _hint, route, body, timeoutMs) => this.#callFrom(instance, name, route, body, timeoutMs),
       abort: (reason) => {
@@ -329,6 +338,7 @@ export class World {
       // The output gate, sampled at the call.
       object.disk.whenDurable(() => {
         if (instance.dead) return;
+        this.#checkAwake(instance, body);
         this.#exchange(object.name, to, route, body, depth, (answer) =>
           settle(() => {
             cancelTimeout();
@@ -338,6 +348,16 @@ export class World {
         );
       });
     });
+  }
+
+  /** Whoever would be restored asleep now has sent nothing that it would not know of then. */
+  #checkAwake({ object, label }: Instance, body: Uint8Array): void {
+    const record = object.disk.durableRecord;
+    if (record === null) return;
+    for (const message of decodeEnvelope(body)?.messages ?? []) {
+      const ofThisSleep = message.type === 'AppendEntries' && message.quiesceRound > record.round;
+      if (message.term === record.term && ofThisSleep) this.fail(`${label}: sent a message while its sleep is on disk`);
+    }
   }
 
   /** A request of somebody who is no object (a router); depth 0. */
