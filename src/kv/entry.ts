@@ -30,33 +30,12 @@ const POOLS = ['clerk', 'router'] as const;
 const DELETE_FIELDS = 8;
 const PUT_FIELDS = 10;
 
-/**
- * Array header, op and pool 1 byte each; key, id and value headers up to 5; digests 18 each; seq and acked 9 each; condition
- * header 3. The entry's own header (under 48) is included, so that a sum over commands bounds the whole entry.
- */
-const FIXED_BYTES = 48 + 1 + 1 + 1 + 3 * 5 + 2 * 18 + 2 * 9 + 3;
-const REVISION_BYTES = 9;
-
 export function encodeEntry(limits: EntryLimits, commands: readonly Command[]): Uint8Array {
   return encode([
     FORMAT_VERSION,
     [limits.storageLimitBytes, limits.historyLimitBytes, limits.clerkSessions, limits.routerSessions],
     commands.map(commandFields),
   ]);
-}
-
-/** Upper bound of what `command` adds to an entry. Total: what is no command counts as what can be read of it. */
-export function commandBytes(command: unknown): number {
-  const { key, value, condition, session } = (command ?? {}) as Partial<Record<string, unknown>>;
-  const { revisions } = (condition ?? {}) as { revisions?: unknown };
-  const { id } = (session ?? {}) as { id?: unknown };
-  return (
-    FIXED_BYTES +
-    (key instanceof Uint8Array ? key.byteLength : 0) +
-    (value instanceof Uint8Array ? value.byteLength : 0) +
-    (typeof id === 'string' ? id.length : 0) +
-    (Array.isArray(revisions) ? revisions.length * REVISION_BYTES : 0)
-  );
 }
 
 /** Null: not understood. */

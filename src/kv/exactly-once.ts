@@ -9,6 +9,7 @@ import { equalBytes } from './key-order.ts';
 import { MAX_EXPIRIES_PER_ENTRY, SESSION_EXPIRY_MS, SESSION_WINDOW } from './limits.ts';
 import type { Meta } from './meta.ts';
 import type { Reply } from './replies.ts';
+import { nameOf, type SessionMemory } from './session-memory.ts';
 import {
   deleteSession,
   evictableUntil,
@@ -20,6 +21,7 @@ import {
   poolOf,
   type Session,
   type SessionUse,
+  type StoredSession,
   storeSession,
 } from './sessions.ts';
 import type { EntryLimits } from './settings.ts';
@@ -33,29 +35,51 @@ interface Touched {
 }
 
 const CANDIDATE_CHUNK = 32;
+const MAX_READ_AHEAD = 256;
 
 export class SessionsOfEntry {
   readonly #sql: Sql;
   readonly #meta: Meta;
+  readonly #memory: SessionMemory;
   readonly #beforeChange: BeforeSessionChange;
   readonly #touched = new Map<string, Touched>();
+  /** Read, and not touched yet; null: there is none. */
+  readonly #ahead = new Map<string, StoredSession | null>();
   /** Candidates for eviction, read ahead; each session is looked at once an entry. */
   readonly #candidates: Record<Pool, EvictionCandidates>;
 
-  constructor(sql: Sql, meta: Meta, beforeChange: BeforeSessionChange) {
+  constructor(sql: Sql, meta: Meta, memory: SessionMemory, beforeChange: BeforeSessionChange) {
     this.#sql = sql;
     this.#meta = meta;
+    this.#memory = memory;
     this.#beforeChange = beforeChange;
     this.#candidates = { 0: new EvictionCandidates(sql, 0), 1: new EvictionCandidates(sql, 1) };
   }
 
   /** Sessions unused for too long go, the least recently used of both pools first. Before any command of the entry. */
   expire(): void {
-    const untilMs = this.#meta.logTimeMs - SESSION_EXPIRY_MS;
-    if (untilMs < 0) return;
+    const { logTimeMs } = this.#meta;
+    const untilMs = logTimeMs - SESSION_EXPIRY_MS;
+    if (untilMs < 0 || logTimeMs < this.#memory.nextExpiryMs) return;
     const unused = POOLS.flatMap((pool) => leastRecentlyUsed(this.#sql, pool, untilMs, null, MAX_EXPIRIES_PER_ENTRY));
     unused.sort(byUse);
     for (const use of unused.slice(0, MAX_EXPIRIES_PER_ENTRY)) this.#remove(use);
+    // A session's last use only ever moves on, and a new one begins now: nobody expires before the oldest of today could.
+    const oldest = POOLS.flatMap((pool) => leastRecentlyUsed(this.#sql, pool, logTimeMs, null, 1));
+    this.#memory.nextExpiryMs = Math.min(logTimeMs, ...oldest.map((use) => use.lastUsedMs)) + SESSION_EXPIRY_MS;
+  }
+
+  /** Reads the sessions of commands, as far as they are not remembered, before anything is written (see live-versions.ts). */
+  readAhead(refs: readonly SessionRef[]): void {
+    for (const ref of refs.slice(0, MAX_READ_AHEAD)) {
+      const pool = poolOf(ref);
+      const name = nameOf(pool, ref.id);
+      if (!this.#ahead.has(name)) this.#ahead.set(name, this.#load(pool, ref.id));
+    }
+  }
+
+  #load(pool: Pool, id: string): StoredSession | null {
+    return this.#memory.take(pool, id) ?? loadSession(this.#sql, pool, id);
   }
 
   /** The result of one command: `execute` is called if it is new. */
@@ -71,7 +95,8 @@ export class SessionsOfEntry {
       return repeated ? { ...first.result, replayed: true } : { type: 'seq_reused' };
     }
     const result = execute();
-    keep(session, { seq: ref.seq, requestDigest: ref.requestDigest, result });
+    // A copy: the digest is a view into the whole entry.
+    keep(session, { seq: ref.seq, requestDigest: ref.requestDigest.slice(), result });
     return { ...result, replayed: false };
   }
 
@@ -79,7 +104,7 @@ export class SessionsOfEntry {
   store(): void {
     for (const { session, before } of this.#touched.values()) {
       this.#beforeChange(session.pool, session.id);
-      storeSession(this.#sql, this.#meta, session, before);
+      this.#memory.keep({ session, hash: storeSession(this.#sql, this.#meta, session, before) });
     }
     this.#touched.clear();
   }
@@ -88,7 +113,8 @@ export class SessionsOfEntry {
     const pool = poolOf(ref);
     const known = this.#touched.get(nameOf(pool, ref.id));
     if (known !== undefined) return known.session;
-    const stored = loadSession(this.#sql, pool, ref.id);
+    const ahead = this.#ahead.get(nameOf(pool, ref.id));
+    const stored = ahead === undefined ? this.#load(pool, ref.id) : ahead;
     if (stored === null) return null;
     const { session, hash } = stored;
     this.#touched.set(nameOf(pool, ref.id), { session, before: { hash, lastUsedMs: session.lastUsedMs } });
@@ -120,6 +146,8 @@ export class SessionsOfEntry {
 
   #remove(use: SessionUse): void {
     this.#beforeChange(use.pool, use.id);
+    this.#memory.take(use.pool, use.id);
+    this.#ahead.delete(nameOf(use.pool, use.id));
     deleteSession(this.#sql, this.#meta, use.pool, use.id, use.hash);
   }
 }
@@ -151,10 +179,6 @@ class EvictionCandidates {
       }
     }
   }
-}
-
-function nameOf(pool: Pool, id: string): string {
-  return `${pool}/${id}`;
 }
 
 function byUse(a: SessionUse, b: SessionUse): number {

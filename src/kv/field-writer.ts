@@ -46,6 +46,16 @@ export class FieldWriter {
     return this.count(bytes.byteLength).fixed(bytes);
   }
 
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Forgets the first bytes of what is written. */
+  dropFirst(bytes: number): void {
+    this.#bytes.copyWithin(0, bytes, this.#length);
+    this.#length -= bytes;
+  }
+
   /** A view that is valid until the next call. */
   written(): Uint8Array {
     return this.#bytes.subarray(0, this.#length);

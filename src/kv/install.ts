@@ -8,12 +8,21 @@ import * as z from 'zod';
 import { decode, encode } from '../encoding/message-pack.ts';
 import type { Sql } from '../peer/sql.ts';
 import { compareKeys, equalBytes } from './key-order.ts';
-import { emptyMeta, type Meta, updateMeta } from './meta.ts';
+import type { Meta } from './meta.ts';
 import { createStateTables, dropStateTables, STAGED_TABLES, swapStateTables } from './schema.ts';
 import { insertSession, lastUseAt } from './sessions.ts';
-import { decodePage, type Page, readHeader, SECTION, type SessionRow, type VersionRow } from './snapshot-format.ts';
-import { StateSum, sessionHash, supersessionHash, versionHash } from './state-hash.ts';
-import { insertSupersession, type Supersession } from './supersessions.ts';
+import {
+  decodePage,
+  type Page,
+  readHeader,
+  SECTION,
+  type SessionRow,
+  type SnapshotHeader,
+  type VersionRow,
+} from './snapshot-format.ts';
+import { chunkHash, StateSum, sessionHash, versionHash } from './state-hash.ts';
+import { type EncodedChunk, type Supersession, Tail } from './supersession-chunk.ts';
+import { chunkOf, insertChunk } from './supersessions.ts';
 import { insertVersion, versionBytes } from './versions.ts';
 import { isCount, isDigest, isKeyPrefix } from './well-formed.ts';
 
@@ -25,7 +34,6 @@ const progressSchema = z.strictObject({
   section: count,
   lastKey: z.custom<Uint8Array>(isKeyPrefix),
   lastModRevision: count,
-  firstSupersession: count,
   lastSupersession: count,
   lastPool: count,
   lastSessionId: z.string(),
@@ -36,6 +44,8 @@ const progressSchema = z.strictObject({
   supersessions: count,
   deletions: count,
   historyBytes: count,
+  itemsEver: count,
+  bytesEver: count,
   lastTimeMs: count,
   clerkSessions: count,
   routerSessions: count,
@@ -66,14 +76,14 @@ export function stagePage(sql: Sql, bytes: Uint8Array): boolean {
 /** The new counters, after the tables were swapped; null: refused, staging is dropped. */
 export function finishStaging(sql: Sql, header: unknown, applyVersion: number): Meta | null {
   const progress = loadProgress(sql);
-  const meta = progress === null ? null : metaOf(header, progress, applyVersion);
+  const read = readHeader(header);
+  const meta = progress === null || read?.applyVersion !== applyVersion ? null : metaOf(sql, read, progress);
   if (meta === null) {
     dropStaging(sql);
     return null;
   }
   swapStateTables(sql);
   sql.exec('DELETE FROM kv_staging');
-  updateMeta(sql, meta, applyVersion);
   return meta;
 }
 
@@ -96,7 +106,6 @@ function noProgress(generation: number): Progress {
     section: SECTION.versions,
     lastKey: new Uint8Array(0),
     lastModRevision: 0,
-    firstSupersession: 0,
     lastSupersession: 0,
     lastPool: 0,
     lastSessionId: '',
@@ -107,6 +116,8 @@ function noProgress(generation: number): Progress {
     supersessions: 0,
     deletions: 0,
     historyBytes: 0,
+    itemsEver: 0,
+    bytesEver: 0,
     lastTimeMs: 0,
     clerkSessions: 0,
     routerSessions: 0,
@@ -115,12 +126,14 @@ function noProgress(generation: number): Progress {
   };
 }
 
-/** Null: what was staged is not the state that the header describes, or the header is not understood. */
-function metaOf(header: unknown, progress: Progress, applyVersion: number): Meta | null {
-  const read = readHeader(header);
-  if (read === null || read.applyVersion !== applyVersion) return null;
+/** Null: what was staged is not the state that the header describes. */
+function metaOf(sql: Sql, read: SnapshotHeader, progress: Progress): Meta | null {
+  const tail = Tail.from(...read.tail);
+  if (tail === null || !discountCompacted(sql, progress, read.compactedRevision)) return null;
+  const sum = StateSum.from(progress.stateSum);
+  if (!countChunk(progress, sum, tail.from(0))) return null;
+  if (tail.items.some(({ revision }) => revision <= read.compactedRevision)) return null;
   const meta: Meta = {
-    ...emptyMeta(),
     logTimeMs: read.logTimeMs,
     revision: read.revision,
     compactedRevision: read.compactedRevision,
@@ -130,6 +143,7 @@ function metaOf(header: unknown, progress: Progress, applyVersion: number): Meta
     historyBytes: progress.historyBytes,
     sessions: [progress.clerkSessions, progress.routerSessions],
     sum: StateSum.from(progress.stateSum),
+    tail,
   };
   const same =
     meta.keys === read.keys &&
@@ -138,7 +152,7 @@ function metaOf(header: unknown, progress: Progress, applyVersion: number): Meta
     meta.historyBytes === read.historyBytes &&
     meta.sessions[0] === read.clerkSessions &&
     meta.sessions[1] === read.routerSessions &&
-    equalBytes(progress.stateSum, read.stateSum);
+    equalBytes(sum.toBytes(), read.stateSum);
   return same && isWithin(meta, progress) ? meta : null;
 }
 
@@ -148,7 +162,6 @@ function isWithin(meta: Meta, progress: Progress): boolean {
     meta.compactedRevision <= meta.revision &&
     progress.highestModRevision <= meta.revision &&
     progress.lastSupersession <= meta.revision &&
-    (progress.supersessions === 0 || progress.firstSupersession > meta.compactedRevision) &&
     progress.tombstones === progress.deletions &&
     progress.lastTimeMs <= meta.logTimeMs &&
     progress.latestUse[0] <= lastUseAt(0, meta.logTimeMs) &&
@@ -159,7 +172,7 @@ function isWithin(meta: Meta, progress: Progress): boolean {
 /** Adds a page's rows to the sums; false: they are out of order. `progress` is a copy of the caller's own. */
 function addToSums(progress: Progress, sum: StateSum, page: Page): boolean {
   if (page.section === SECTION.versions) return page.rows.every((row) => countVersion(progress, sum, row));
-  if (page.section === SECTION.supersessions) return page.rows.every((row) => countSupersession(progress, sum, row));
+  if (page.section === SECTION.supersessions) return page.rows.every((row) => countChunk(progress, sum, row));
   return page.rows.every((row) => countSession(progress, sum, row));
 }
 
@@ -176,16 +189,42 @@ function countVersion(progress: Progress, sum: StateSum, { version }: VersionRow
   return true;
 }
 
-function countSupersession(progress: Progress, sum: StateSum, item: Supersession): boolean {
-  if (item.revision <= progress.lastSupersession || item.timeMs < progress.lastTimeMs) return false;
-  if (progress.supersessions === 0) progress.firstSupersession = item.revision;
-  progress.lastSupersession = item.revision;
-  progress.lastTimeMs = item.timeMs;
-  progress.supersessions += 1;
-  progress.deletions += item.tombstone ? 1 : 0;
-  progress.historyBytes += item.bytes;
-  sum.add(supersessionHash(item));
+/** Each chunk follows the one before it; only the first may begin anywhere. The tail counts like a row. */
+function countChunk(progress: Progress, sum: StateSum, chunk: EncodedChunk): boolean {
+  const { itemsBefore, bytesBefore, items } = chunk;
+  const isFirst = progress.itemsEver === 0;
+  if (!isFirst && (itemsBefore !== progress.itemsEver || bytesBefore !== progress.bytesEver)) return false;
+  progress.itemsEver = itemsBefore;
+  progress.bytesEver = bytesBefore;
+  for (const item of items) {
+    if (item.revision <= progress.lastSupersession || item.timeMs < progress.lastTimeMs) return false;
+    progress.lastSupersession = item.revision;
+    progress.lastTimeMs = item.timeMs;
+    progress.itemsEver += 1;
+    progress.bytesEver += item.bytes;
+    countSupersession(progress, item, 1);
+  }
+  sum.add(chunkHash(chunk));
   return true;
+}
+
+function countSupersession(progress: Progress, item: Supersession, times: 1 | -1): void {
+  progress.supersessions += times;
+  progress.deletions += item.tombstone ? times : 0;
+  progress.historyBytes += times * item.bytes;
+}
+
+/** The first row of the queue may begin with items that are compacted: these do not count. False: all of it is. */
+function discountCompacted(sql: Sql, progress: Progress, compactedRevision: number): boolean {
+  const [row] = sql.exec(
+    `SELECT items_end, bytes_before, hash, items FROM ${STAGED_TABLES.supersessions}
+       WHERE items_end > 0 ORDER BY items_end LIMIT 1`,
+  );
+  if (row === undefined) return true;
+  const { items } = chunkOf(row);
+  const compacted = items.filter(({ revision }) => revision <= compactedRevision);
+  for (const item of compacted) countSupersession(progress, item, -1);
+  return compacted.length < items.length;
 }
 
 function countSession(progress: Progress, sum: StateSum, { session, replies }: SessionRow): boolean {
@@ -204,7 +243,7 @@ function insertRows(sql: Sql, page: Page): void {
   if (page.section === SECTION.versions) {
     for (const { version, value } of page.rows) insertVersion(sql, STAGED_TABLES.versions, version, value);
   } else if (page.section === SECTION.supersessions) {
-    for (const item of page.rows) insertSupersession(sql, STAGED_TABLES.supersessions, item);
+    for (const chunk of page.rows) insertChunk(sql, STAGED_TABLES.supersessions, chunk, chunkHash(chunk));
   } else {
     for (const { session, replies } of page.rows) {
       insertSession(sql, STAGED_TABLES.sessions, session, replies, sessionHash(session, replies));

@@ -2,25 +2,30 @@
  * The key-value store as a state machine: revisions as in etcd, multi-version rows, sessions, bounded history. It ties the
  * parts together; each rule is in the file of its name.
  *
- *   apply(entry) = log time → sessions expire → each command once → compaction → sessions and counters are written
+ *   apply(entry) = log time → sessions expire → each command once → compaction → sessions are written
+ *   summary()    = the counters, for the peer's own row: once a turn
  */
 import type { Sql } from '../peer/sql.ts';
 import type { AppliedEntry, SnapshotPage, StateMachine, StateMachineFactory } from '../peer/state-machine.ts';
+import { commandBytes } from './command-bytes.ts';
 import { isCommand, isQuery } from './command-schema.ts';
 import type { Answer, Command, CommandResult, Query } from './commands.ts';
-import { commandBytes, decodeEntry, type Entry, encodeEntry } from './entry.ts';
+import { decodeEntry, type Entry, encodeEntry } from './entry.ts';
 import { SessionsOfEntry } from './exactly-once.ts';
 import { beginStaging, finishStaging, stagePage } from './install.ts';
 import { COMPACTIONS_PER_COMMAND, MAX_IDLE_COMPACTIONS } from './limits.ts';
 import { answer } from './listing.ts';
-import { emptyMeta, insertMeta, loadMeta, type Meta, updateMeta } from './meta.ts';
-import { createSingleRowTables, createStateTables, dropCutSessions, TABLES } from './schema.ts';
-import { type EntryLimits, entryLimits, type Settings } from './settings.ts';
+import { LiveVersions } from './live-versions.ts';
+import { decodeMeta, emptyMeta, encodeMeta, type Meta } from './meta.ts';
+import { Recycling } from './recycling.ts';
+import { createStagingTable, createStateTables, dropCutSessions, TABLES } from './schema.ts';
+import { SessionMemory } from './session-memory.ts';
+import { type EntryLimits, entryLimits, maxWaitingSupersessions, type Settings } from './settings.ts';
 import { SnapshotCut } from './snapshot.ts';
 import type { SnapshotHeader } from './snapshot-format.ts';
 import { hashOfState } from './state-hash.ts';
-import { compact, deleteCompacted, type QueueHead } from './supersessions.ts';
-import { executeWrite } from './write.ts';
+import { compact, QueueCursor } from './supersessions.ts';
+import { executeWrite, type StoreVersion } from './write.ts';
 
 const APPLY_VERSION = 1;
 
@@ -29,14 +34,16 @@ export class KeyValueStore implements StateMachine {
   readonly #sql: Sql;
   /** This peer's own settings: they act only in entries that it encodes. */
   readonly #limits: EntryLimits;
-  /** The stored counters; null: not read yet. A throw ends the instance, so memory is never ahead of storage. */
+  /** Null: not restored yet. A throw ends the instance, so memory is never ahead of storage. */
   #meta: Meta | null = null;
   #cut: SnapshotCut | null = null;
   /** An instance that ended with an open cut may have left its sessions aside. */
   #leftoversDropped = false;
-  readonly #queueHead: QueueHead = { timeMs: null };
-  /** All rows that were compacted up to here are deleted, as far as is known. */
-  #deletedTo = 0;
+  /** Where compaction is in the queue of supersessions. */
+  #compaction = new QueueCursor();
+  #recycling: Recycling;
+  #sessions = new SessionMemory();
+  readonly #maxWaiting: number;
   /** What `understands` decoded last, for the `apply` that follows. */
   #understood: { readonly data: Uint8Array; readonly entry: Entry } | null = null;
 
@@ -44,12 +51,21 @@ export class KeyValueStore implements StateMachine {
   constructor(sql: Sql, settings: Settings) {
     this.#sql = sql;
     this.#limits = entryLimits(settings);
+    this.#maxWaiting = maxWaitingSupersessions(settings);
+    this.#recycling = new Recycling(sql, this.#maxWaiting);
   }
 
   createTables(): void {
     createStateTables(this.#sql, TABLES, null);
-    createSingleRowTables(this.#sql);
-    insertMeta(this.#sql, emptyMeta(), APPLY_VERSION);
+    createStagingTable(this.#sql);
+  }
+
+  restore(summary: Uint8Array | null): void {
+    this.#meta = summary === null ? emptyMeta() : decodeMeta(summary);
+  }
+
+  summary(): Uint8Array {
+    return encodeMeta(this.#restoredMeta(), APPLY_VERSION);
   }
 
   accepts(command: unknown): boolean {
@@ -72,15 +88,16 @@ export class KeyValueStore implements StateMachine {
 
   apply({ elapsedMs, data }: AppliedEntry): CommandResult[] {
     const entry = data === null ? null : this.#decoded(data);
-    const meta = this.#loadedMeta();
+    const meta = this.#restoredMeta();
     meta.logTimeMs += elapsedMs;
-    const sessions = new SessionsOfEntry(this.#sql, meta, (pool, id) => this.#cut?.keepSession(pool, id));
+    const sessions = new SessionsOfEntry(this.#sql, meta, this.#sessions, (pool, id) =>
+      this.#cut?.keepSession(pool, id),
+    );
     sessions.expire();
     const results = entry === null ? [] : this.#applyCommands(entry, meta, sessions);
     const budget = COMPACTIONS_PER_COMMAND * results.length + MAX_IDLE_COMPACTIONS;
-    compact(this.#sql, meta, budget, entry?.limits.historyLimitBytes ?? null, this.#queueHead);
+    compact(this.#sql, meta, budget, entry?.limits.historyLimitBytes ?? null, this.#compaction);
     sessions.store();
-    updateMeta(this.#sql, meta, APPLY_VERSION);
     return results;
   }
 
@@ -89,15 +106,15 @@ export class KeyValueStore implements StateMachine {
   }
 
   query(query: unknown): Answer {
-    return answer(this.#sql, query as Query);
+    return answer(this.#sql, this.#restoredMeta(), query as Query);
   }
 
   stateHash(): string {
-    return hashOfState(this.#loadedMeta(), APPLY_VERSION);
+    return hashOfState(this.#restoredMeta(), APPLY_VERSION);
   }
 
   gauges(): Record<string, number> {
-    const meta = this.#loadedMeta();
+    const meta = this.#restoredMeta();
     return {
       revision: meta.revision,
       compacted_revision: meta.compactedRevision,
@@ -115,16 +132,17 @@ export class KeyValueStore implements StateMachine {
   housekeep(): boolean {
     if (!this.#leftoversDropped && this.#cut === null) dropCutSessions(this.#sql);
     this.#leftoversDropped = true;
-    const boundary = this.#cut?.header.compactedRevision ?? this.#loadedMeta().compactedRevision;
-    if (boundary <= this.#deletedTo) return false;
-    const more = deleteCompacted(this.#sql, boundary);
-    if (!more) this.#deletedTo = boundary;
-    return more;
+    return this.#recycling.deleteSurplus(this.#restoredMeta(), this.#seenFrom);
+  }
+
+  /** What was compacted at or below this revision nobody sees, an open cut included. */
+  get #seenFrom(): number {
+    return this.#cut?.header.compactedRevision ?? this.#restoredMeta().compactedRevision;
   }
 
   beginSnapshot(): SnapshotHeader {
     this.#leftoversDropped = true;
-    this.#cut = new SnapshotCut(this.#sql, this.#loadedMeta(), APPLY_VERSION);
+    this.#cut = new SnapshotCut(this.#sql, this.#restoredMeta(), APPLY_VERSION);
     return this.#cut.header;
   }
 
@@ -151,16 +169,30 @@ export class KeyValueStore implements StateMachine {
     const installed = finishStaging(this.#sql, header, APPLY_VERSION);
     if (installed === null) return false;
     this.#meta = installed;
-    this.#queueHead.timeMs = null;
-    this.#deletedTo = 0;
+    this.#compaction = new QueueCursor();
+    this.#recycling = new Recycling(this.#sql, this.#maxWaiting);
+    this.#sessions = new SessionMemory();
     this.endSnapshot();
     return true;
   }
 
   #applyCommands(entry: Entry, meta: Meta, sessions: SessionsOfEntry): CommandResult[] {
-    return entry.commands.map((command) =>
-      sessions.once(command.session, entry.limits, () => executeWrite(this.#sql, meta, entry.limits, command)),
+    const seenFrom = this.#seenFrom;
+    const { commands, limits } = entry;
+    const live = new LiveVersions(
+      this.#sql,
+      commands.map(({ key }) => key),
     );
+    sessions.readAhead(commands.map(({ session }) => session));
+    return commands.map((command, i) => {
+      const store: StoreVersion = (version, value) => {
+        this.#recycling.store(meta, seenFrom, version, value);
+        live.set(i, version);
+      };
+      return sessions.once(command.session, limits, () =>
+        executeWrite(this.#sql, meta, limits, command, live.get(i), store),
+      );
+    });
   }
 
   /** Throws on an entry that is not understood: the peer stops before it. */
@@ -171,8 +203,8 @@ export class KeyValueStore implements StateMachine {
     return entry;
   }
 
-  #loadedMeta(): Meta {
-    this.#meta ??= loadMeta(this.#sql);
+  #restoredMeta(): Meta {
+    if (this.#meta === null) throw new Error('the key-value store was not restored');
     return this.#meta;
   }
 }

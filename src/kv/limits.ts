@@ -37,7 +37,13 @@ export const VERSION_OVERHEAD_BYTES = 96;
 /** Supersessions that one entry compacts at most: this many for each of its commands, and so many more. */
 export const COMPACTIONS_PER_COMMAND = 2;
 export const MAX_IDLE_COMPACTIONS = 16;
-/** One call of `housekeep` deletes at most so many compacted supersessions, or about so many bytes of versions. */
+/**
+ * Compacted versions wait to become the rows of new ones: those of so many supersessions, and so many bytes. What is compacted
+ * beyond that is deleted. An idle store keeps what waits.
+ */
+export const MAX_WAITING_SUPERSESSIONS = 4096;
+export const MAX_WAITING_BYTES = 16 * 1024 * 1024;
+/** One call of `housekeep` deletes at most so many compacted versions, or about so many bytes of them. */
 export const MAX_DELETIONS_PER_HOUSEKEEPING = 64;
 export const MAX_DELETED_BYTES_PER_HOUSEKEEPING = 16 * 1024 * 1024;
 /** Keys that one listing looks at, dead ones included, before it says "more". */

@@ -6,6 +6,7 @@ import type { Sql, SqlRow } from '../peer/sql.ts';
 import type { Answer, KeyValue, Query } from './commands.ts';
 import { compareKeys, firstKey, prefixEnd, successor } from './key-order.ts';
 import { INLINE_VALUE_BYTES, MAX_KEYS_EXAMINED, MAX_PAGE_BYTES } from './limits.ts';
+import type { Meta } from './meta.ts';
 import { bytesOf, storedValue } from './versions.ts';
 
 type ListQuery = Extract<Query, { type: 'list' }>;
@@ -40,15 +41,19 @@ export const KEYS_AT_REVISION = `
       (SELECT newest.mod_revision FROM kv_versions AS newest
          WHERE newest.key = keys.key AND newest.mod_revision <= ? ORDER BY newest.mod_revision DESC LIMIT 1)`;
 
-export function answer(sql: Sql, query: Query): Answer {
-  // From storage, not from memory: a superseded instance must not answer, and its storage refuses.
-  const [row] = sql.exec('SELECT revision, compacted_revision FROM kv_meta WHERE id = 1');
-  const [storeRevision, compactedRevision] = row as [number, number];
+/** What is asked of the state that has these revisions. */
+export function answer(
+  sql: Sql,
+  { revision: storeRevision, compactedRevision }: Pick<Meta, 'revision' | 'compactedRevision'>,
+  query: Query,
+): Answer {
   if (query.type === 'get') return answerGet(sql, query.key, storeRevision);
   const revision = query.revision ?? storeRevision;
-  if (revision > storeRevision) return { type: 'behind', revision: storeRevision };
-  if (revision < compactedRevision) return { type: 'compacted', revision: storeRevision };
-  return answerList(sql, query, revision, storeRevision);
+  if (revision <= storeRevision && revision >= compactedRevision)
+    return answerList(sql, query, revision, storeRevision);
+  // Nothing is to be read, and yet it is: a superseded instance must not answer, and its storage refuses.
+  sql.exec('SELECT 1 FROM kv_versions LIMIT 1');
+  return { type: revision > storeRevision ? 'behind' : 'compacted', revision: storeRevision };
 }
 
 function answerGet(sql: Sql, key: Uint8Array, revision: number): Answer {

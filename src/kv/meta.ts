@@ -1,6 +1,13 @@
-/** The one row of replicated counters, written once an entry. */
-import type { Sql } from '../peer/sql.ts';
+/**
+ * The replicated counters and the tail of the queue of supersessions: what is no row of a table of its own. The peer stores
+ * it, in one row with the applied index, once a turn.
+ *
+ *   formatVersion 1 | applyVersion 8 | nine counters of 8 | sum 16 | itemsBefore 8 | bytesBefore 8 | tail length 8 | tail
+ */
+import { FieldWriter, readCount } from './field-writer.ts';
 import { StateSum } from './state-hash.ts';
+import { Tail } from './supersession-chunk.ts';
+import { DIGEST_BYTES } from './well-formed.ts';
 
 export interface Meta {
   /** Sum of the entries' `elapsedMs`. */
@@ -20,7 +27,15 @@ export interface Meta {
   /** Sessions of each pool: clerks, routers. */
   sessions: [number, number];
   sum: StateSum;
+  /** The newest supersessions, compacted or not, that are in no row of the queue yet. */
+  tail: Tail;
 }
+
+const FORMAT_VERSION = 1;
+const COUNTERS_AT = 1 + 8;
+const COUNTERS = 9;
+const SUM_AT = COUNTERS_AT + COUNTERS * 8;
+const TAIL_AT = SUM_AT + DIGEST_BYTES;
 
 export function emptyMeta(): Meta {
   return {
@@ -33,54 +48,40 @@ export function emptyMeta(): Meta {
     historyBytes: 0,
     sessions: [0, 0],
     sum: new StateSum(),
+    tail: new Tail(0, 0),
   };
 }
 
-export function insertMeta(sql: Sql, meta: Meta, applyVersion: number): void {
-  sql.exec('INSERT INTO kv_meta VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)', ...columns(meta, applyVersion));
+const writer = new FieldWriter(4096);
+
+export function encodeMeta(meta: Meta, applyVersion: number): Uint8Array {
+  writer.clear().u8(FORMAT_VERSION).count(applyVersion);
+  writer.count(meta.logTimeMs).count(meta.revision).count(meta.compactedRevision).count(meta.keys);
+  writer.count(meta.liveBytes).count(meta.supersessions).count(meta.historyBytes);
+  writer.count(meta.sessions[0]).count(meta.sessions[1]).fixed(meta.sum.toBytes());
+  writer.count(meta.tail.itemsBefore).count(meta.tail.bytesBefore).bytes(meta.tail.encoded());
+  return writer.written().slice();
 }
 
-export function updateMeta(sql: Sql, meta: Meta, applyVersion: number): void {
-  sql.exec(
-    `UPDATE kv_meta SET log_time_ms = ?, revision = ?, compacted_revision = ?, keys = ?, live_bytes = ?, supersessions = ?,
-       history_bytes = ?, clerk_sessions = ?, router_sessions = ?, apply_version = ?, state_sum = ? WHERE id = 1`,
-    ...columns(meta, applyVersion),
-  );
-}
-
-/** Throws if the tables were not created. */
-export function loadMeta(sql: Sql): Meta {
-  const [row] = sql.exec(
-    `SELECT log_time_ms, revision, compacted_revision, keys, live_bytes, supersessions, history_bytes, clerk_sessions,
-       router_sessions, state_sum FROM kv_meta WHERE id = 1`,
-  );
-  if (row === undefined) throw new Error('the key-value tables have no counters');
-  const [logTimeMs, revision, compactedRevision, keys, liveBytes, supersessions, historyBytes, clerks, routers] =
-    row as number[];
+/** Throws if it is not what `encodeMeta` made. */
+export function decodeMeta(bytes: Uint8Array): Meta {
+  if (bytes.byteLength < TAIL_AT + 24 || bytes[0] !== FORMAT_VERSION)
+    throw new Error('the stored counters are damaged');
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const counter = (i: number): number => readCount(view, COUNTERS_AT + i * 8);
+  const encodedTail = bytes.subarray(TAIL_AT + 24, TAIL_AT + 24 + readCount(view, TAIL_AT + 16));
+  const tail = Tail.from(readCount(view, TAIL_AT), readCount(view, TAIL_AT + 8), encodedTail);
+  if (tail === null) throw new Error('the stored tail of the queue of supersessions is damaged');
   return {
-    logTimeMs: logTimeMs!,
-    revision: revision!,
-    compactedRevision: compactedRevision!,
-    keys: keys!,
-    liveBytes: liveBytes!,
-    supersessions: supersessions!,
-    historyBytes: historyBytes!,
-    sessions: [clerks!, routers!],
-    sum: StateSum.from(row[9] as Uint8Array),
+    logTimeMs: counter(0),
+    revision: counter(1),
+    compactedRevision: counter(2),
+    keys: counter(3),
+    liveBytes: counter(4),
+    supersessions: counter(5),
+    historyBytes: counter(6),
+    sessions: [counter(7), counter(8)],
+    sum: StateSum.from(bytes.subarray(SUM_AT, TAIL_AT)),
+    tail,
   };
-}
-
-function columns(meta: Meta, applyVersion: number): (number | Uint8Array)[] {
-  return [
-    meta.logTimeMs,
-    meta.revision,
-    meta.compactedRevision,
-    meta.keys,
-    meta.liveBytes,
-    meta.supersessions,
-    meta.historyBytes,
-    ...meta.sessions,
-    applyVersion,
-    meta.sum.toBytes(),
-  ];
 }

@@ -2,9 +2,9 @@
  * The tables. Each create-statement takes the table's name, since a snapshot is staged into tables of the same shape under
  * other names, which then take the place of these.
  *
- * Rows written (they are billed) for a write, apart from one row of `kv_meta` an entry: 1 version; 1 supersession if there
- * was a version before; 1 session for each clerk that took part in the entry (2, with its index, at most once a minute).
- * Later, physical deletion: as many as were superseded, twice.
+ * Rows written (they are billed) for a write: 1 version, be it a new row or one that is taken over from a version that nobody
+ * sees any more; 1 session for each clerk that took part in the entry (2, with its index, at most once a minute). A row of
+ * supersessions, and later its deletion, comes once in dozens of overwrites. The counters are in the peer's own row.
  */
 import type { Sql } from '../peer/sql.ts';
 
@@ -25,16 +25,16 @@ export type TableNames = typeof TABLES | typeof STAGED_TABLES;
  * `generation` null: the tables of an empty state.
  */
 export function createStateTables(sql: Sql, names: TableNames, generation: number | null): void {
-  // The value comes last: what precedes it can be read without following its overflow pages. A row never changes.
+  // The value comes last: what precedes it can be read without following its overflow pages.
   sql.exec(
     `CREATE TABLE ${names.versions} (key BLOB NOT NULL, mod_revision INTEGER NOT NULL, create_revision INTEGER NOT NULL,
        version INTEGER NOT NULL, tombstone INTEGER NOT NULL, digest BLOB, value BLOB,
        PRIMARY KEY (key, mod_revision)) WITHOUT ROWID`,
   );
-  // `revision` is the one that superseded; `mod_revision` names the superseded version of `key`.
+  // Many supersessions a row, called by the number that follows the last.
   sql.exec(
-    `CREATE TABLE ${names.supersessions} (revision INTEGER PRIMARY KEY, key BLOB NOT NULL, mod_revision INTEGER NOT NULL,
-       tombstone INTEGER NOT NULL, time_ms INTEGER NOT NULL, bytes INTEGER NOT NULL, rows_hash BLOB NOT NULL)`,
+    `CREATE TABLE ${names.supersessions} (items_end INTEGER PRIMARY KEY, bytes_before INTEGER NOT NULL, hash BLOB,
+       items BLOB NOT NULL)`,
   );
   sql.exec(
     `CREATE TABLE ${names.sessions} (pool INTEGER NOT NULL, id TEXT NOT NULL, last_used_ms INTEGER NOT NULL,
@@ -57,14 +57,8 @@ export function swapStateTables(sql: Sql): void {
   }
 }
 
-/** Tables with one row of their own: replicated counters, and the progress of an installation. */
-export function createSingleRowTables(sql: Sql): void {
-  sql.exec(
-    `CREATE TABLE kv_meta (id INTEGER PRIMARY KEY, log_time_ms INTEGER NOT NULL, revision INTEGER NOT NULL,
-       compacted_revision INTEGER NOT NULL, keys INTEGER NOT NULL, live_bytes INTEGER NOT NULL,
-       supersessions INTEGER NOT NULL, history_bytes INTEGER NOT NULL, clerk_sessions INTEGER NOT NULL,
-       router_sessions INTEGER NOT NULL, apply_version INTEGER NOT NULL, state_sum BLOB NOT NULL)`,
-  );
+/** One row while a snapshot is being installed: how far it has come. */
+export function createStagingTable(sql: Sql): void {
   sql.exec('CREATE TABLE kv_staging (id INTEGER PRIMARY KEY, progress BLOB NOT NULL)');
 }
 

@@ -5,6 +5,7 @@ import {
   MAX_CLERK_SESSIONS,
   MAX_ROUTER_SESSIONS,
   MAX_STORAGE_LIMIT_BYTES,
+  MAX_WAITING_SUPERSESSIONS,
 } from './limits.ts';
 
 /** The limits that an entry carries, so that `apply` depends on nothing local. */
@@ -18,6 +19,12 @@ export interface EntryLimits {
 }
 
 export type Settings = Readonly<Record<string, string | undefined>>;
+
+/** For tests, `WAITING_SUPERSESSIONS`: those whose rows may wait to be taken over. Acts on this peer alone. */
+export function maxWaitingSupersessions(settings: Settings): number {
+  const max = MAX_WAITING_SUPERSESSIONS;
+  return integerSetting(settings, 'WAITING_SUPERSESSIONS', max, max, 0);
+}
 
 /**
  * `STORAGE_LIMIT_BYTES`; for tests also `HISTORY_LIMIT_BYTES` and `SESSION_LIMIT` (of each pool, where it is lower than
@@ -38,12 +45,12 @@ export function entryLimits(settings: Settings): EntryLimits {
   };
 }
 
-function integerSetting(settings: Settings, name: string, byDefault: number, max: number): number {
+function integerSetting(settings: Settings, name: string, byDefault: number, max: number, min = 1): number {
   const text = settings[name];
   if (text === undefined || text === '') return byDefault;
   const value = Number(text);
-  if (!/^[0-9]{1,16}$/.test(text) || value < 1 || value > max) {
-    throw new RangeError(`${name} must be an integer from 1 to ${max}, not ${JSON.stringify(text)}`);
+  if (!/^[0-9]{1,16}$/.test(text) || value < min || value > max) {
+    throw new RangeError(`${name} must be an integer from ${min} to ${max}, not ${JSON.stringify(text)}`);
   }
   return value;
 }

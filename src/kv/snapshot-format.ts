@@ -4,7 +4,7 @@
  *
  *   page: [formatVersion, section, [row, …]]
  *   version: [key, modRevision, createRevision, version, digest, value], or [key, modRevision] of a tombstone
- *   supersession: [revision, key, modRevision, tombstone, timeMs, bytes, rowsHash]
+ *   supersessions: [itemsBefore, bytesBefore, items], as in a row of the queue
  *   session: [pool, id, lastUsedMs, acked, highest, replies]
  */
 
@@ -13,9 +13,12 @@ import { decode, encode } from '../encoding/message-pack.ts';
 import { MAX_SNAPSHOT_PAGE_BYTES, SESSION_WINDOW } from './limits.ts';
 import { decodeReplies } from './replies.ts';
 import type { Pool, Session } from './sessions.ts';
-import type { Supersession } from './supersessions.ts';
+import { decodeItems, type EncodedChunk, MAX_CHUNK_BYTES } from './supersession-chunk.ts';
 import { tombstoneOf, type Version } from './versions.ts';
 import { isBytes, isClerkId, isCount, isDigest, isKey, isPositive, isStoredValue } from './well-formed.ts';
+
+// Workers forbid code made from strings, which zod would use for speed.
+z.config({ jitless: true });
 
 const FORMAT_VERSION = 1;
 
@@ -32,13 +35,13 @@ export interface SessionRow {
 }
 export type Page =
   | { readonly section: typeof SECTION.versions; readonly rows: readonly VersionRow[] }
-  | { readonly section: typeof SECTION.supersessions; readonly rows: readonly Supersession[] }
+  | { readonly section: typeof SECTION.supersessions; readonly rows: readonly EncodedChunk[] }
   | { readonly section: typeof SECTION.sessions; readonly rows: readonly SessionRow[] };
 
 /** Where a page begins: after the row that is named. */
 export type Position =
   | { readonly section: typeof SECTION.versions; readonly key: Uint8Array; readonly modRevision: number }
-  | { readonly section: typeof SECTION.supersessions; readonly revision: number }
+  | { readonly section: typeof SECTION.supersessions; readonly itemsEnd: number }
   | { readonly section: typeof SECTION.sessions; readonly pool: number; readonly id: string };
 
 /** Upper bounds of what a page and a row take beyond their keys, values and replies. */
@@ -58,6 +61,9 @@ const headerSchema = z.strictObject({
   historyBytes: count,
   clerkSessions: count,
   routerSessions: count,
+  /** What is not compacted of it: itemsBefore, bytesBefore, items. */
+  tail: z.tuple([count, count, z.custom<Uint8Array>((value) => isBytes(value) && value.byteLength <= MAX_CHUNK_BYTES)]),
+  /** Of all rows, and of the tail as if it were one. */
   stateSum: z.custom<Uint8Array>(isDigest),
 });
 export type SnapshotHeader = z.infer<typeof headerSchema>;
@@ -75,7 +81,7 @@ export function encodePage(page: Page): Uint8Array {
 
 function rowsFields(page: Page): unknown[] {
   if (page.section === SECTION.versions) return page.rows.map(versionFields);
-  if (page.section === SECTION.supersessions) return page.rows.map(supersessionFields);
+  if (page.section === SECTION.supersessions) return page.rows.map(chunkFields);
   return page.rows.map(sessionFields);
 }
 
@@ -84,8 +90,8 @@ function versionFields({ version: v, value }: VersionRow): unknown[] {
   return [v.key, v.modRevision, v.createRevision, v.version, v.digest, value];
 }
 
-function supersessionFields(item: Supersession): unknown[] {
-  return [item.revision, item.key, item.modRevision, item.tombstone, item.timeMs, item.bytes, item.rowsHash];
+function chunkFields({ itemsBefore, bytesBefore, encoded }: EncodedChunk): unknown[] {
+  return [itemsBefore, bytesBefore, encoded];
 }
 
 function sessionFields({ session, replies }: SessionRow): unknown[] {
@@ -99,7 +105,7 @@ export function decodePage(bytes: Uint8Array): Page | null {
   if (fields === null || fields[0] !== FORMAT_VERSION || !Array.isArray(fields[2])) return null;
   const section = fields[1];
   if (section === SECTION.versions) return pageOf(section, decodeRows(fields[2], readVersion));
-  if (section === SECTION.supersessions) return pageOf(section, decodeRows(fields[2], readSupersession));
+  if (section === SECTION.supersessions) return pageOf(section, decodeRows(fields[2], readChunk));
   if (section === SECTION.sessions) return pageOf(section, decodeRows(fields[2], readSession));
   return null;
 }
@@ -130,12 +136,12 @@ function readVersion(fields: unknown[]): VersionRow | null {
   };
 }
 
-function readSupersession(fields: unknown[]): Supersession | null {
-  const [revision, key, modRevision, tombstone, timeMs, bytes, rowsHash] = fields;
-  if (fields.length !== 7 || !isPositive(revision) || !isKey(key) || !isPositive(modRevision)) return null;
-  if (modRevision >= revision || typeof tombstone !== 'boolean') return null;
-  if (!isCount(timeMs) || !isPositive(bytes) || !isDigest(rowsHash)) return null;
-  return { revision, key, modRevision, tombstone, timeMs, bytes, rowsHash };
+function readChunk(fields: unknown[]): EncodedChunk | null {
+  const [itemsBefore, bytesBefore, encoded] = fields;
+  if (fields.length !== 3 || !isCount(itemsBefore) || !isCount(bytesBefore) || !isBytes(encoded)) return null;
+  const items = decodeItems(encoded);
+  if (items === null || items.length === 0) return null;
+  return { itemsBefore, bytesBefore, items, encoded };
 }
 
 function readSession(fields: unknown[]): SessionRow | null {
@@ -151,7 +157,7 @@ function readSession(fields: unknown[]): SessionRow | null {
 
 export function encodePosition(position: Position): Uint8Array {
   if (position.section === SECTION.versions) return encode([position.section, position.key, position.modRevision]);
-  if (position.section === SECTION.supersessions) return encode([position.section, position.revision]);
+  if (position.section === SECTION.supersessions) return encode([position.section, position.itemsEnd]);
   return encode([position.section, position.pool, position.id]);
 }
 
@@ -163,7 +169,7 @@ export function decodePosition(bytes: Uint8Array): Position | null {
   if (section === SECTION.versions && isBytes(first) && first.byteLength > 0 && isCount(second)) {
     return { section, key: first, modRevision: second };
   }
-  if (section === SECTION.supersessions && isCount(first)) return { section, revision: first };
+  if (section === SECTION.supersessions && isCount(first)) return { section, itemsEnd: first };
   if (section === SECTION.sessions && typeof first === 'number' && typeof second === 'string') {
     return { section, pool: first, id: second };
   }

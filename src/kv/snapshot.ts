@@ -1,9 +1,10 @@
 /**
  * A snapshot cut: the state at one revision, read page by page while writes go on.
  *
- * Versions never change, so those of the cut are found again: not newer than its revision, and not compacted at that time.
- * Supersessions likewise. Physical deletion must not pass the cut's compactedRevision while it is open. Sessions have no
- * versions: each is put aside on its first change after the cut, and read from there.
+ * Versions never change while somebody sees them, so those of the cut are found again: not newer than its revision, and not
+ * compacted at that time. Rows of supersessions likewise, and the header holds the tail. No row that was compacted after the
+ * cut's compactedRevision may be taken or deleted while it is open. Sessions have no versions: each is put aside on its first
+ * change after the cut, and read from there.
  */
 import type { Sql } from '../peer/sql.ts';
 import type { SnapshotPage } from '../peer/state-machine.ts';
@@ -25,7 +26,9 @@ import {
   type SnapshotHeader,
   type VersionRow,
 } from './snapshot-format.ts';
-import { type Supersession, supersessionsAfter } from './supersessions.ts';
+import { chunkHash, StateSum } from './state-hash.ts';
+import type { EncodedChunk } from './supersession-chunk.ts';
+import { chunksAfter, compactedItems, endOf } from './supersessions.ts';
 import { bytesOf, storedValue, tombstoneOf } from './versions.ts';
 
 const ROWS_PER_STATEMENT = 64;
@@ -75,9 +78,17 @@ class PageRows<Row> {
 export class SnapshotCut {
   readonly header: SnapshotHeader;
   readonly #sql: Sql;
+  /** Rows of the queue between these numbers are of the cut; the header has what comes after. */
+  readonly #compactedItems: number;
+  readonly #tailItemsBefore: number;
 
   constructor(sql: Sql, meta: Meta, applyVersion: number) {
     this.#sql = sql;
+    this.#compactedItems = compactedItems(meta);
+    const tail = meta.tail.from(this.#compactedItems);
+    this.#tailItemsBefore = tail.itemsBefore;
+    const stateSum = StateSum.from(meta.sum.toBytes());
+    stateSum.add(chunkHash(tail));
     this.header = {
       formatVersion: HEADER_FORMAT_VERSION,
       applyVersion,
@@ -90,7 +101,8 @@ export class SnapshotCut {
       historyBytes: meta.historyBytes,
       clerkSessions: meta.sessions[0],
       routerSessions: meta.sessions[1],
-      stateSum: meta.sum.toBytes(),
+      tail: [tail.itemsBefore, tail.bytesBefore, tail.encoded],
+      stateSum: stateSum.toBytes(),
     };
     recreateCutSessions(sql);
   }
@@ -117,7 +129,7 @@ export class SnapshotCut {
     if (position.section === SECTION.versions) {
       return this.#versionsPage(position.key, position.modRevision, maxBytes);
     }
-    if (position.section === SECTION.supersessions) return this.#supersessionsPage(position.revision, maxBytes);
+    if (position.section === SECTION.supersessions) return this.#supersessionsPage(position.itemsEnd, maxBytes);
     return this.#sessionsPage(position.pool, position.id, maxBytes);
   }
 
@@ -140,7 +152,7 @@ export class SnapshotCut {
         last = next;
       }
       if (rows.length < ROWS_PER_STATEMENT) {
-        return made({ section: SECTION.supersessions, revision: compactedRevision });
+        return made({ section: SECTION.supersessions, itemsEnd: this.#compactedItems });
       }
     }
     return made(last);
@@ -162,17 +174,17 @@ export class SnapshotCut {
   }
 
   #supersessionsPage(after: number, maxBytes: number): SnapshotPage {
-    const page = new PageRows<Supersession>(maxBytes);
+    const page = new PageRows<EncodedChunk>(maxBytes);
     const made = (next: Position) => pageWith({ section: SECTION.supersessions, rows: page.rows }, next);
-    let last: Position = { section: SECTION.supersessions, revision: after };
+    let last: Position = { section: SECTION.supersessions, itemsEnd: after };
     for (;;) {
-      const items = supersessionsAfter(this.#sql, last.revision, this.header.revision, ROWS_PER_STATEMENT);
-      for (const item of items) {
-        if (!page.fits(item.key.byteLength)) return made(last);
-        page.push(item, item.key.byteLength);
-        last = { section: SECTION.supersessions, revision: item.revision };
+      const chunks = chunksAfter(this.#sql, last.itemsEnd, this.#tailItemsBefore, ROWS_PER_STATEMENT);
+      for (const chunk of chunks) {
+        if (!page.fits(chunk.encoded.byteLength)) return made(last);
+        page.push(chunk, chunk.encoded.byteLength);
+        last = { section: SECTION.supersessions, itemsEnd: endOf(chunk) };
       }
-      if (items.length < ROWS_PER_STATEMENT) return made({ section: SECTION.sessions, pool: -1, id: '' });
+      if (chunks.length < ROWS_PER_STATEMENT) return made({ section: SECTION.sessions, pool: -1, id: '' });
     }
   }
 

@@ -1,13 +1,13 @@
 /**
  * The state hash: a sum mod 2^128 of a hash of each row of the logical state, so that a write costs the hashes of the rows
- * it touches and no more. Rows are versions that are visible at or above compactedRevision, supersessions that are not
- * compacted yet, and sessions. Rows that merely wait for their physical deletion do not count.
+ * it touches and no more. Rows are versions that are visible at or above compactedRevision, rows of supersessions that are
+ * not all compacted yet, and sessions. Rows that merely wait to be taken or deleted do not count.
  */
 import { sha256 } from '@noble/hashes/sha2.js';
 import { FieldWriter } from './field-writer.ts';
 import type { Meta } from './meta.ts';
 import type { Session } from './sessions.ts';
-import type { Supersession } from './supersessions.ts';
+import type { EncodedChunk } from './supersession-chunk.ts';
 import type { Version } from './versions.ts';
 import { DIGEST_BYTES } from './well-formed.ts';
 
@@ -57,7 +57,7 @@ function laneOf(hash: Uint8Array, lane: number): number {
 }
 
 /** First bytes of what is hashed, so that rows of different kinds never look alike. */
-const KIND = { version: 1, supersession: 2, session: 3, appendedDigest: 4, state: 5 } as const;
+const KIND = { version: 1, chunk: 2, session: 3, appendedDigest: 4, state: 5 } as const;
 
 // One buffer for all hashes: everything here is synchronous.
 const fields = new FieldWriter(4096);
@@ -75,10 +75,8 @@ export function versionHash(version: Version): Uint8Array {
   return hashWritten();
 }
 
-export function supersessionHash(supersession: Supersession): Uint8Array {
-  fields.clear().u8(KIND.supersession).count(supersession.revision).bytes(supersession.key);
-  fields.count(supersession.modRevision).u8(supersession.tombstone ? 1 : 0);
-  fields.count(supersession.timeMs).count(supersession.bytes).fixed(supersession.rowsHash);
+export function chunkHash({ itemsBefore, bytesBefore, encoded }: Omit<EncodedChunk, 'items'>): Uint8Array {
+  fields.clear().u8(KIND.chunk).count(itemsBefore).count(bytesBefore).bytes(encoded);
   return hashWritten();
 }
 
@@ -100,6 +98,9 @@ export function hashOfState(meta: Meta, applyVersion: number): string {
   fields.count(meta.logTimeMs).count(meta.revision).count(meta.compactedRevision);
   fields.count(meta.keys).count(meta.liveBytes).count(meta.supersessions).count(meta.historyBytes);
   fields.count(meta.sessions[0]).count(meta.sessions[1]);
+  // What is compacted of the tail, some peers have forgotten.
+  const tail = meta.tail.from(meta.tail.itemsEver - meta.supersessions);
+  fields.count(tail.itemsBefore).count(tail.bytesBefore).bytes(tail.encoded);
   return Array.from(hashWritten(), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 

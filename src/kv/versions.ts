@@ -1,5 +1,7 @@
-/** The versions of keys. A row is never changed after its insertion: an open snapshot cut relies on it. */
-import type { Sql } from '../peer/sql.ts';
+/**
+ * The versions of keys. A row is never changed, until nobody can see it any more: then it may become the row of another version.
+ */
+import type { Sql, SqlRow, SqlValue } from '../peer/sql.ts';
 import { VERSION_OVERHEAD_BYTES } from './limits.ts';
 
 export interface Version {
@@ -31,7 +33,12 @@ export function liveVersion(sql: Sql, key: Uint8Array): Version | null {
        WHERE key = ? ORDER BY mod_revision DESC LIMIT 1`,
     key,
   );
-  if (row === undefined || row[3] === 1) return null;
+  return row === undefined ? null : liveVersionOf(key, row);
+}
+
+/** Of the columns mod_revision, create_revision, version, tombstone, digest and the value's length. */
+export function liveVersionOf(key: Uint8Array, row: SqlRow): Version | null {
+  if (row[3] === 1) return null;
   return {
     key,
     modRevision: row[0] as number,
@@ -51,14 +58,35 @@ export function storedValue(sql: Sql, key: Uint8Array, modRevision: number): Uin
 export function insertVersion(sql: Sql, table: string, version: Version, value: Uint8Array): void {
   sql.exec(
     `INSERT INTO ${table} (key, mod_revision, create_revision, version, tombstone, digest, value) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-    version.key,
-    version.modRevision,
-    version.createRevision,
-    version.version,
-    version.tombstone ? 1 : 0,
-    version.digest,
-    value,
+    ...columns(version, value),
   );
+}
+
+/** What a row is called. */
+export type VersionName = Pick<Version, 'key' | 'modRevision'>;
+
+export function hasVersion(sql: Sql, { key, modRevision }: VersionName): boolean {
+  return sql.exec('SELECT 1 FROM kv_versions WHERE key = ? AND mod_revision = ?', key, modRevision).length > 0;
+}
+
+/** Makes the row that is named, and must be there, the row of another version. */
+export function replaceVersion(sql: Sql, row: VersionName, version: Version, value: Uint8Array): void {
+  sql.exec(
+    `UPDATE kv_versions SET key = ?, mod_revision = ?, create_revision = ?, version = ?, tombstone = ?, digest = ?, value = ?
+       WHERE key = ? AND mod_revision = ?`,
+    ...columns(version, value),
+    row.key,
+    row.modRevision,
+  );
+}
+
+export function deleteVersion(sql: Sql, { key, modRevision }: VersionName): void {
+  sql.exec('DELETE FROM kv_versions WHERE key = ? AND mod_revision = ?', key, modRevision);
+}
+
+function columns(version: Version, value: Uint8Array): SqlValue[] {
+  const { key, modRevision, createRevision, tombstone, digest } = version;
+  return [key, modRevision, createRevision, version.version, tombstone ? 1 : 0, digest, value];
 }
 
 /** A blob column; some engines give null for an empty one. */

@@ -6,16 +6,26 @@ import type { Meta } from './meta.ts';
 import type { EntryLimits } from './settings.ts';
 import { appendedDigest, versionHash } from './state-hash.ts';
 import { supersede } from './supersessions.ts';
-import { insertVersion, liveVersion, storedValue, tombstoneOf, type Version, versionBytes } from './versions.ts';
+import { storedValue, tombstoneOf, type Version, versionBytes } from './versions.ts';
 
-export function executeWrite(sql: Sql, meta: Meta, limits: EntryLimits, command: Command): KeptResult {
-  const current = liveVersion(sql, command.key);
+/** Puts a new version into its table. */
+export type StoreVersion = (version: Version, value: Uint8Array) => void;
+
+/** `current`: the key's live version. */
+export function executeWrite(
+  sql: Sql,
+  meta: Meta,
+  limits: EntryLimits,
+  command: Command,
+  current: Version | null,
+  store: StoreVersion,
+): KeptResult {
   if (!holds(command.condition, current)) {
     return { type: 'precondition_failed', modRevision: current === null ? null : current.modRevision };
   }
   return command.op === 'delete'
-    ? executeDelete(sql, meta, command, current)
-    : executePut(sql, meta, limits, command, current);
+    ? executeDelete(sql, meta, command, current, store)
+    : executePut(sql, meta, limits, command, current, store);
 }
 
 function holds(condition: Condition | null, current: Version | null): boolean {
@@ -31,6 +41,7 @@ function executePut(
   limits: EntryLimits,
   command: PutCommand,
   current: Version | null,
+  store: StoreVersion,
 ): KeptResult {
   const appendedTo = command.op === 'append' ? current : null;
   const valueBytes = command.value.byteLength + (appendedTo?.valueBytes ?? 0);
@@ -48,7 +59,7 @@ function executePut(
   };
   const growth = versionBytes(next) - (current === null ? 0 : versionBytes(current));
   if (growth > 0 && meta.liveBytes + growth > limits.storageLimitBytes) return { type: 'storage_full' };
-  insertVersion(sql, 'kv_versions', next, appendedTo === null ? command.value : appended(sql, appendedTo, command));
+  store(next, appendedTo === null ? command.value : appended(sql, appendedTo, command));
   meta.revision = revision;
   meta.liveBytes += growth;
   meta.sum.add(versionHash(next));
@@ -64,10 +75,16 @@ function appended(sql: Sql, current: Version, command: PutCommand): Uint8Array {
   return value;
 }
 
-function executeDelete(sql: Sql, meta: Meta, command: DeleteCommand, current: Version | null): KeptResult {
+function executeDelete(
+  sql: Sql,
+  meta: Meta,
+  command: DeleteCommand,
+  current: Version | null,
+  store: StoreVersion,
+): KeptResult {
   if (current === null) return { type: 'deleted', revision: meta.revision, deleted: 0 };
   const tombstone = tombstoneOf(command.key, meta.revision + 1);
-  insertVersion(sql, 'kv_versions', tombstone, new Uint8Array(0));
+  store(tombstone, new Uint8Array(0));
   meta.revision = tombstone.modRevision;
   meta.keys -= 1;
   meta.liveBytes -= versionBytes(current);

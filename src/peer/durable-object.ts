@@ -6,6 +6,7 @@ import type { Platform } from './platform.ts';
 import { MAX_BODY_BYTES } from './protocol.ts';
 import { handleRoute, RouteError } from './routes.ts';
 import type { StateMachineFactory } from './state-machine.ts';
+import { WriteBehind } from './write-behind.ts';
 
 /** What a peer reads of the Worker's environment. */
 export interface PeerEnv {
@@ -14,7 +15,8 @@ export interface PeerEnv {
 }
 
 class DurablePlatform implements Platform {
-  readonly sql: DurableSql;
+  readonly sql: WriteBehind;
+  readonly #billed: DurableSql;
   readonly objectName: string;
   readonly #context: DurableObjectState;
   readonly #namespace: DurableObjectNamespace;
@@ -23,12 +25,13 @@ class DurablePlatform implements Platform {
     if (context.id.name === undefined) throw new Error('a peer is an object with a name');
     this.#context = context;
     this.#namespace = namespace;
-    this.sql = new DurableSql(context.storage.sql);
+    this.#billed = new DurableSql(context.storage.sql);
+    this.sql = new WriteBehind(this.#billed);
     this.objectName = context.id.name;
   }
 
   rows() {
-    return { read: this.sql.rowsRead, written: this.sql.rowsWritten };
+    return { read: this.#billed.rowsRead, written: this.#billed.rowsWritten };
   }
 
   now(): number {

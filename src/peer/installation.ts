@@ -33,5 +33,7 @@ export function stageChunk(message: InstallSnapshot, storage: PeerStorage, state
     return answer('staged', staging.chunk + 1, page.next);
   }
   storage.setStaging(null);
-  return answer(stateMachine.finishInstall(page.header) ? 'installed' : 'refused');
+  if (!stateMachine.finishInstall(page.header)) return answer('refused');
+  storage.summaryChanged();
+  return answer('installed');
 }

@@ -22,6 +22,7 @@ import {
   type RaftLimits,
 } from '../raft/types.ts';
 import { Alarm } from './alarm.ts';
+import { Applying } from './applying.ts';
 import { Calls } from './calls.ts';
 import { stageChunk } from './installation.ts';
 import { Outbox } from './outbox.ts';
@@ -76,13 +77,15 @@ export class Peer {
   readonly #settings: PeerSettings;
   readonly proposals: Proposals;
   readonly queries: Queries;
+  readonly applying: Applying;
   #dead = false;
 
   // Of the turn under way.
   readonly #outbox: Outbox;
   #raftReply: RaftReply | null = null;
   #deadlineMs: number | null = null;
-  #wrote = false;
+  /** In the turn under way. */
+  wrote = false;
   #mayCall = true;
   /** What this peer wrote for itself: it counts when it is on disk. */
   #own: { term: number; index: number } | null = null;
@@ -90,10 +93,11 @@ export class Peer {
   #nowMs = 0;
   /** Commands of the proposal that is being stepped. */
   #proposing = 0;
-  #appliedThisTurn = false;
   /** An entry of this leader is on its way to the disk. */
   #flushing = false;
-  #housekeeping = false;
+  /** Nothing was written in the turn under way that must be on disk before anything is sent. */
+  #mayFanOutEarly = true;
+  #cancelLateWrites: (() => void) | null = null;
 
   constructor(platform: Platform, stateMachine: StateMachine, settings: PeerSettings) {
     this.platform = platform;
@@ -103,9 +107,10 @@ export class Peer {
     this.alarm = new Alarm(platform, this.clock);
     // Half of what deposes a leader: a lost message must be noticed, and repeated, in time.
     this.calls = new Calls(platform, settings.electionTimeoutMs / 2);
-    this.storage = new PeerStorage(platform.sql);
+    this.storage = new PeerStorage(platform.sql, stateMachine, settings.limits);
     this.proposals = new Proposals(stateMachine);
     this.queries = new Queries(stateMachine);
+    this.applying = new Applying(this);
     this.#outbox = new Outbox(this);
     this.group = platform.objectName.slice(0, platform.objectName.lastIndexOf('/'));
     this.nonce = platform.randomId();
@@ -130,14 +135,14 @@ export class Peer {
     const { lastApplied, log } = this.raft;
     for (let index = lastApplied + 1; index <= log.lastIndex; index += 1) {
       const [stored] = this.storage.entries(index, index);
-      if (stored === undefined || this.#understands(stored.entry)) continue;
+      if (stored === undefined || this.understands(stored.entry)) continue;
       // It could not apply what it would be elected to commit. No step here: a constructor writes nothing.
       this.raft.stopped = true;
       return this.#logStopped('entry');
     }
   }
 
-  #understands({ payload, applyVersion }: Entry): boolean {
+  understands({ payload, applyVersion }: Entry): boolean {
     if (payload.type === 'unknown' || applyVersion > this.stateMachine.applyVersion) return false;
     return payload.type !== 'command' || this.stateMachine.understands(payload.data);
   }
@@ -213,7 +218,7 @@ export class Peer {
   join(identity: Identity, foundingMembers: readonly Member[] | null): void {
     invariant(this.raft === null, 'an object joins one group, once');
     this.turn(() => {
-      this.#wrote = true;
+      this.wrote = true;
       this.storage.createTables(identity, foundingMembers);
       createQuiesceTable(this.platform.sql);
       this.stateMachine.createTables();
@@ -245,25 +250,48 @@ export class Peer {
     if (this.#dead) throw new PeerGone('this instance has ended');
     this.counters.turns += 1;
     this.#outbox.clear();
-    this.#wrote = false;
+    this.wrote = false;
     this.#mayCall = true;
     this.#own = null;
     this.#nowMs = this.clock.now();
     this.#proposing = 0;
     this.queries.beginTurn();
-    this.#appliedThisTurn = false;
+    this.applying.beginTurn();
+    this.#mayFanOutEarly = true;
+    this.platform.sql.beginTurn();
     try {
       run();
-      this.#proposeWaiting();
+      // What comes next waits until the answers have left: its rows would hold them back.
+      const answersFirst = this.platform.sql.puttingOff;
+      if (!answersFirst) {
+        this.#proposeWaiting();
+        this.applying.housekeep();
+      }
       this.storage.flushState();
+      if (answersFirst) this.#writeLater();
+      else this.#writeNow();
       this.#outbox.send();
       if (this.#own !== null) this.#awaitDurable(this.#own);
       if (this.raft !== null && this.raft.asleep !== null) this.alarm.cancel();
-      else if (this.raft !== null) this.alarm.require(this.#deadlineMs, this.#wrote);
+      else if (this.raft !== null) this.alarm.require(this.#deadlineMs, this.wrote);
     } catch (error) {
       this.#end(error);
       throw error;
     }
+  }
+
+  /** The answers at hand leave, as far as they wait for nothing else; then what they caused is written, with what came meanwhile. */
+  #writeLater(): void {
+    this.#cancelLateWrites ??= this.platform.setTimer(0, () => {
+      this.#cancelLateWrites = null;
+      this.#continue(() => {});
+    });
+  }
+
+  #writeNow(): void {
+    this.platform.sql.writeNow();
+    this.#cancelLateWrites?.();
+    this.#cancelLateWrites = null;
   }
 
   #end(error: unknown): void {
@@ -282,9 +310,12 @@ export class Peer {
       nowMs: this.#nowMs,
       random: this.platform.random(),
       callBudget: this.#mayCall ? Math.max(0, this.calls.budget - this.#outbox.size) : 0,
-      busy: this.#housekeeping,
+      busy: this.applying.housekeeping || this.platform.sql.pending,
     });
-    this.#write(effects);
+    if (writesAnything(effects)) {
+      this.#fanOutEarly(effects);
+      this.#write(effects);
+    }
     if (raft.currentTerm > before.term && raft.votedFor === raft.id) this.counters.elections += 1;
     // Before leadership may be seen to be lost, in this very step perhaps: what is in the log is not "nothing was done".
     const { proposal } = effects;
@@ -296,15 +327,28 @@ export class Peer {
     this.#perform(effects);
   }
 
+  /**
+   * A leader's new entries go to the followers before it writes them itself, and so do not wait for its disk (dissertation 10.2.1):
+   * its own copy counts only once it is durable. Not in a turn that ends a sleep, or changes term or vote: that must be on disk
+   * before anything is sent.
+   */
+  #fanOutEarly(effects: Effects): void {
+    const { append, hardState, quiesce, requests } = effects;
+    if (hardState !== null || quiesce !== null) this.#mayFanOutEarly = false;
+    if (this.raft?.role !== 'leader' || append.length === 0 || !this.#mayFanOutEarly) return;
+    this.storage.remember(append);
+    for (const request of requests) this.#outbox.add(request);
+    this.#outbox.send();
+    effects.requests = [];
+  }
+
   #write(effects: Effects): void {
+    this.#writeNow();
     this.storage.writeLog(effects);
-    const { hardState, reset, truncateFrom, append, compact, quiesce } = effects;
+    const { hardState, append, quiesce } = effects;
+    this.wrote = true;
     if (quiesce !== null) {
-      this.#wrote = true;
       storeQuiesceRecord(this.platform.sql, quiesce.type === 'sleep' ? quiesce.record : null, this.clock);
-    }
-    if (hardState !== null || reset !== null || truncateFrom !== null || append.length > 0 || compact !== null) {
-      this.#wrote = true;
     }
     const { raft } = this;
     invariant(raft !== null, 'only a member writes');
@@ -326,7 +370,7 @@ export class Peer {
     }
     for (const request of effects.requests) this.#outbox.add(request);
     for (const { id, outcome } of effects.reads) this.#finishRead(id, outcome);
-    if (effects.committed !== null) this.#applyCommitted();
+    if (effects.committed !== null) this.applying.applyCommitted();
     if (effects.beginCut) {
       this.#outbox.cutHeader = this.stateMachine.beginSnapshot();
       this.step({ type: 'cutBegun', cutId: this.platform.randomId() });
@@ -335,9 +379,9 @@ export class Peer {
   }
 
   #stage(message: NonNullable<Effects['stage']>): void {
-    this.#wrote = true;
+    this.wrote = true;
     if ((message.page?.applyVersion ?? 0) > this.stateMachine.applyVersion) {
-      this.#stop('snapshot');
+      this.stop('snapshot');
       this.step({ type: 'staged', message, outcome: 'refused', chunk: 0, cursor: null });
     } else {
       this.step(stageChunk(message, this.storage, this.stateMachine));
@@ -345,66 +389,13 @@ export class Peer {
   }
 
   /** What is not understood is never applied: this peer waits, voting and appending, for a newer version of its code. */
-  #stop(what: string): void {
+  stop(what: string): void {
     this.#logStopped(what);
     this.step({ type: 'stop' });
   }
 
   #logStopped(what: string): void {
     this.platform.log({ level: 'error', event: 'peer_stopped', object: this.platform.objectName, what });
-  }
-
-  // ---- apply
-
-  /** What was handed out, one batch a turn: a long backlog must neither block the object nor become one huge commit. */
-  #applyCommitted(): void {
-    const { raft } = this;
-    if (raft === null || raft.stopped || raft.handedOut <= raft.lastApplied) return;
-    if (!this.#appliedThisTurn) {
-      this.#appliedThisTurn = true;
-      return this.#apply(raft.lastApplied + 1, raft.handedOut);
-    }
-    this.platform.sync().then(
-      () => this.#continue(() => this.#applyCommitted()),
-      (error) => this.#end(error),
-    );
-  }
-
-  #apply(fromIndex: number, toIndex: number): void {
-    this.#wrote = true;
-    for (const { entry } of this.storage.entries(fromIndex, toIndex)) {
-      const { index, term, elapsedMs, payload } = entry;
-      if (!this.#understands(entry)) {
-        this.#applied(index - 1);
-        return this.#stop('entry');
-      }
-      const data = payload.type === 'command' ? payload.data : null;
-      const results = this.stateMachine.apply({ index, term, elapsedMs, data });
-      this.counters.commands += results.length;
-      this.proposals.applied(index, term, results);
-    }
-    this.#applied(toIndex);
-    this.#housekeep();
-  }
-
-  /** Lazy work comes in small pieces, each a turn of its own once the one before is on disk. */
-  #housekeep(): void {
-    if (!this.stateMachine.housekeep() || this.#housekeeping) return;
-    this.#housekeeping = true;
-    this.platform.sync().then(
-      () =>
-        this.#continue(() => {
-          this.#wrote = true;
-          this.#housekeeping = false;
-          this.#housekeep();
-        }),
-      (error) => this.#end(error),
-    );
-  }
-
-  #applied(index: number): void {
-    this.storage.setLastApplied(index);
-    this.step({ type: 'applied', index });
   }
 
   // ---- proposals and reads
@@ -436,14 +427,10 @@ export class Peer {
   #awaitDurable({ term, index }: { term: number; index: number }): void {
     this.counters.flushes += 1;
     this.#flushing = true;
-    this.platform.sync().then(
-      () =>
-        this.#continue(() => {
-          this.#flushing = false;
-          this.step({ type: 'durable', term, index });
-        }),
-      (error) => this.#end(error),
-    );
+    this.onceDurable(() => {
+      this.#flushing = false;
+      this.step({ type: 'durable', term, index });
+    });
   }
 
   #finishRead(id: number, outcome: 'ready' | 'not_leader' | 'overloaded'): void {
@@ -466,6 +453,14 @@ export class Peer {
     this.#continue(() => this.step({ type: 'callFailed', to, seq }));
   }
 
+  /** A turn of its own, after everything written so far is on disk. */
+  onceDurable(run: () => void): void {
+    this.platform.sync().then(
+      () => this.#continue(run),
+      (error) => this.#end(error),
+    );
+  }
+
   /** A turn of an instance that may have ended since; nobody is left to tell. */
   #continue(run: () => void): void {
     if (this.#dead) return;
@@ -475,4 +470,9 @@ export class Peer {
       // `turn` has ended the instance, and has said why.
     }
   }
+}
+
+function writesAnything({ hardState, reset, truncateFrom, append, compact, quiesce }: Effects): boolean {
+  const changesLog = reset !== null || truncateFrom !== null || append.length > 0 || compact !== null;
+  return changesLog || hardState !== null || quiesce !== null;
 }

@@ -1,4 +1,4 @@
-import type { Sql } from './sql.ts';
+import type { WriteBehind } from './write-behind.ts';
 
 /**
  * What a peer needs of the world: the seams between the same code in production (`durable-object.ts`) and in the simulator.
@@ -6,7 +6,8 @@ import type { Sql } from './sql.ts';
  * on disk: the output gate of Durable Objects.
  */
 export interface Platform {
-  readonly sql: Sql;
+  /** The state machine writes through the same. */
+  readonly sql: WriteBehind;
   /** What this instance's statements are billed for so far. */
   rows(): { readonly read: number; readonly written: number };
   /** The object's own name: see `objectName` in protocol.ts. */

@@ -32,6 +32,16 @@ export interface StateMachine {
 
   /** Creates the tables of an empty state. Called once, in the turn that makes an object part of a group. */
   createTables(): void;
+  /**
+   * Takes back what `summary` gave last; null: the state is empty. Called once on each instance of an object that is part of a
+   * group, before everything but `createTables`.
+   */
+  restore(summary: Uint8Array | null): void;
+  /**
+   * Counters and the like, for which rows of their own would be written with every entry: the peer stores them in one row with
+   * the applied index, in each turn that applies something, so that both are from the same commit. At most 64 KiB; null: none.
+   */
+  summary(): Uint8Array | null;
 
   /** Whether `command` may be proposed: well-formed, within limits. What it refuses never reaches the log. */
   accepts(command: unknown): boolean;

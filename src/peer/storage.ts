@@ -1,29 +1,27 @@
 /**
- * What a peer keeps in SQLite: who it is, hard state and applied index in one row, the log, and where a snapshot
- * installation stands. All writes of a turn commit together. An object that belongs to no group has no tables at all.
+ * What a peer keeps in SQLite: who it is; hard state, applied index and the state machine's summary in one row; the log; and
+ * where a snapshot installation stands. All writes of a turn commit together. An object that belongs to no group has no tables.
  */
 import { decode, encode } from '../encoding/message-pack.ts';
 import { invariant } from '../raft/invariant.ts';
-import { ENTRY_OVERHEAD_BYTES } from '../raft/log.ts';
-import type {
-  Configuration,
-  Effects,
-  Entry,
-  EntrySummary,
-  HardState,
-  Member,
-  PeerId,
-  RestoredState,
+import {
+  type Configuration,
+  DEFAULT_LIMITS,
+  type Effects,
+  type Entry,
+  type HardState,
+  type Member,
+  type PeerId,
+  type RaftLimits,
+  type RestoredState,
 } from '../raft/types.ts';
-import { decodeEntry, encodeEntry } from './entry-codec.ts';
 import type { StoredEntry } from './message-codec.ts';
 import type { Sql, SqlValue } from './sql.ts';
+import type { StateMachine } from './state-machine.ts';
+import { StoredLog } from './stored-log.ts';
 
-/** Log rows kept in memory: enough for what is being replicated and applied. */
-const CACHE_BYTES = 4 * 1024 * 1024;
-/** Rows restored at a time, and the size up to which a row is looked into: together at most 4 MiB in memory. */
-const RESTORE_ROWS = 512;
-const MAX_CONFIGURATION_BYTES = 8192;
+/** A summary is written in every turn that applies something. */
+const MAX_SUMMARY_BYTES = 64 * 1024;
 
 export interface Identity {
   readonly groupId: string;
@@ -46,13 +44,15 @@ export interface Staging {
 
 export class PeerStorage {
   readonly #sql: Sql;
-  readonly #cache = new Map<number, StoredEntry>();
-  #cacheBytes = 0;
+  readonly #log: StoredLog;
+  readonly #stateMachine: StateMachine;
   #state: StateRow | null = null;
   #stateDirty = false;
 
-  constructor(sql: Sql) {
+  constructor(sql: Sql, stateMachine: StateMachine, limits: Partial<RaftLimits> = {}) {
     this.#sql = sql;
+    this.#log = new StoredLog(sql, { ...DEFAULT_LIMITS, ...limits });
+    this.#stateMachine = stateMachine;
   }
 
   hasTables(): boolean {
@@ -65,14 +65,15 @@ export class PeerStorage {
       founding_members BLOB, configuration BLOB)`);
     this.#sql.exec(`CREATE TABLE peer_state (
       only INTEGER PRIMARY KEY CHECK (only = 1), current_term INTEGER NOT NULL, voted_for INTEGER,
-      last_applied INTEGER NOT NULL, last_included_index INTEGER NOT NULL, last_included_term INTEGER NOT NULL)`);
-    this.#sql.exec('CREATE TABLE log (idx INTEGER PRIMARY KEY, term INTEGER NOT NULL, data BLOB NOT NULL)');
+      last_applied INTEGER NOT NULL, last_included_index INTEGER NOT NULL, last_included_term INTEGER NOT NULL,
+      summary BLOB)`);
+    this.#log.createTable();
     this.#sql.exec(`CREATE TABLE peer_staging (
       only INTEGER PRIMARY KEY CHECK (only = 1), cut_id TEXT NOT NULL, last_included_index INTEGER NOT NULL,
       chunk INTEGER NOT NULL, page_cursor BLOB)`);
     const members = foundingMembers === null ? null : encode(foundingMembers);
     this.#sql.exec('INSERT INTO peer_identity VALUES (1, ?, ?, ?, NULL)', identity.groupId, identity.id, members);
-    this.#sql.exec('INSERT INTO peer_state VALUES (1, 0, NULL, 0, 0, 0)');
+    this.#sql.exec('INSERT INTO peer_state VALUES (1, 0, NULL, 0, 0, 0, NULL)');
   }
 
   identity(): Identity {
@@ -87,11 +88,13 @@ export class PeerStorage {
     return members instanceof Uint8Array ? (decode(members) as Member[]) : null;
   }
 
+  /** What the core begins with; the state machine gets its summary back. */
   restore(): RestoredState {
     const [row] = this.#sql.exec(
-      'SELECT current_term, voted_for, last_applied, last_included_index, last_included_term FROM peer_state',
+      'SELECT current_term, voted_for, last_applied, last_included_index, last_included_term, summary FROM peer_state',
     );
     invariant(row !== undefined, 'an object with tables has a state');
+    this.#stateMachine.restore(row[5] as Uint8Array | null);
     const [currentTerm, votedFor, lastApplied, lastIncludedIndex, lastIncludedTerm] = row as number[];
     const hardState = { currentTerm: currentTerm as number, votedFor: votedFor as SqlValue as PeerId | null };
     this.#state = {
@@ -104,69 +107,39 @@ export class PeerStorage {
     return {
       ...this.#state,
       configuration: configuration instanceof Uint8Array ? (decode(configuration) as Configuration) : null,
-      entries: this.#summaries(),
+      entries: this.#log.restore(this.#state.lastIncludedIndex),
     };
-  }
-
-  /** Sizes and terms of the whole log, without its data: only a small row can be a configuration, and is decoded. */
-  #summaries(): EntrySummary[] {
-    const summaries: EntrySummary[] = [];
-    while (true) {
-      const rows = this.#sql.exec(
-        `SELECT idx, term, length(data), CASE WHEN length(data) <= ? THEN data END FROM log
-          WHERE idx > ? ORDER BY idx LIMIT ?`,
-        MAX_CONFIGURATION_BYTES,
-        summaries.at(-1)?.index ?? 0,
-        RESTORE_ROWS,
-      );
-      if (rows.length === 0) return summaries;
-      for (const row of rows) {
-        const [index, term, length, data] = row as [number, number, number, Uint8Array | null];
-        const payload = data === null ? null : decodeEntry(index, term, data).payload;
-        summaries.push({
-          index,
-          term,
-          bytes: ENTRY_OVERHEAD_BYTES + length,
-          ...(payload?.type === 'configuration' && { configuration: payload.configuration }),
-        });
-      }
-    }
   }
 
   // ---- the effects of a step
 
+  /** Entries that are about to be sent, and written after that. */
+  remember(entries: readonly Entry[]): void {
+    for (const entry of entries) this.#log.remember(entry);
+  }
+
   writeLog(effects: Pick<Effects, 'reset' | 'truncateFrom' | 'append' | 'compact' | 'hardState'>): void {
     if (effects.hardState !== null) this.#setState({ hardState: effects.hardState });
-    if (effects.reset !== null) this.#begin(effects.reset, Number.MAX_SAFE_INTEGER);
-    if (effects.truncateFrom !== null) this.#truncateFrom(effects.truncateFrom);
-    for (const entry of effects.append) this.#insert(entry);
-    if (effects.compact !== null) this.#begin(effects.compact, effects.compact.lastIncludedIndex);
+    if (effects.reset !== null) {
+      this.#log.reset(effects.reset.lastIncludedIndex);
+      this.#begin(effects.reset);
+      this.setLastApplied(effects.reset.lastIncludedIndex);
+    }
+    if (effects.truncateFrom !== null) this.#log.truncateFrom(effects.truncateFrom);
+    for (const entry of effects.append) this.#log.append(entry);
+    if (effects.compact !== null) {
+      this.#log.compactTo(effects.compact.lastIncludedIndex);
+      this.#begin(effects.compact);
+    }
   }
 
-  #insert(entry: Entry): void {
-    const data = encodeEntry(entry);
-    this.#sql.exec('INSERT INTO log (idx, term, data) VALUES (?, ?, ?)', entry.index, entry.term, data);
-    this.#remember({ entry, data });
-  }
-
-  #truncateFrom(index: number): void {
-    this.#sql.exec('DELETE FROM log WHERE idx >= ?', index);
-    for (const cached of [...this.#cache.keys()]) if (cached >= index) this.#forget(cached);
-  }
-
-  /** The log begins after lastIncludedIndex: rows up to `deleteTo` go. */
-  #begin(
-    start: { lastIncludedIndex: number; lastIncludedTerm: number; configuration: Configuration },
-    deleteTo: number,
-  ): void {
+  /** The log begins after lastIncludedIndex. */
+  #begin(start: { lastIncludedIndex: number; lastIncludedTerm: number; configuration: Configuration }): void {
     const { lastIncludedIndex, lastIncludedTerm, configuration } = start;
-    this.#sql.exec('DELETE FROM log WHERE idx <= ?', deleteTo);
-    for (const cached of [...this.#cache.keys()]) if (cached <= deleteTo) this.#forget(cached);
     const encoded = encode(configuration);
     // Most compactions do not move past a configuration: a row less.
     this.#sql.exec('UPDATE peer_identity SET configuration = ? WHERE configuration IS NOT ?', encoded, encoded);
     this.#setState({ lastIncludedIndex, lastIncludedTerm });
-    if (deleteTo === Number.MAX_SAFE_INTEGER) this.#setState({ lastApplied: lastIncludedIndex });
   }
 
   setLastApplied(lastApplied: number): void {
@@ -179,52 +152,37 @@ export class PeerStorage {
     this.#stateDirty = true;
   }
 
-  /** Writes the one row of hard state and applied index, if a turn has changed it: once a turn, before anything is sent. */
+  /** The state machine has another summary: its state was replaced. */
+  summaryChanged(): void {
+    this.#stateDirty = true;
+  }
+
+  /** Writes the one row of state, if a turn has changed it: once a turn, before anything is sent. */
   flushState(): void {
     if (!this.#stateDirty || this.#state === null) return;
     const { hardState, lastApplied, lastIncludedIndex, lastIncludedTerm } = this.#state;
+    const summary = this.#stateMachine.summary();
+    invariant((summary?.byteLength ?? 0) <= MAX_SUMMARY_BYTES, 'a summary is small');
     this.#sql.exec(
       `UPDATE peer_state SET current_term = ?, voted_for = ?, last_applied = ?, last_included_index = ?,
-        last_included_term = ?`,
+        last_included_term = ?, summary = ?`,
       hardState.currentTerm,
       hardState.votedFor,
       lastApplied,
       lastIncludedIndex,
       lastIncludedTerm,
+      summary,
     );
     this.#stateDirty = false;
   }
 
-  /** The entries of a range, from memory or from the log. */
   entries(fromIndex: number, toIndex: number): StoredEntry[] {
-    const entries: StoredEntry[] = [];
-    for (let index = fromIndex; index <= toIndex; index += 1) entries.push(this.#entry(index));
-    return entries;
+    return this.#log.entries(fromIndex, toIndex);
   }
 
-  #entry(index: number): StoredEntry {
-    const cached = this.#cache.get(index);
-    if (cached !== undefined) return cached;
-    const [row] = this.#sql.exec('SELECT term, data FROM log WHERE idx = ?', index);
-    invariant(row !== undefined, 'an entry that the core knows of is in the log');
-    const data = row[1] as Uint8Array;
-    return { entry: decodeEntry(index, row[0] as number, data), data };
-  }
-
-  #remember(stored: StoredEntry): void {
-    this.#cache.set(stored.entry.index, stored);
-    this.#cacheBytes += stored.data.byteLength;
-    for (const oldest of this.#cache.keys()) {
-      if (this.#cacheBytes <= CACHE_BYTES) return;
-      this.#forget(oldest);
-    }
-  }
-
-  #forget(index: number): void {
-    const stored = this.#cache.get(index);
-    if (stored === undefined) return;
-    this.#cache.delete(index);
-    this.#cacheBytes -= stored.data.byteLength;
+  /** Lazy deletion, of the log's rows and by the state machine, bounded in each call. True: there is more to do. */
+  housekeep(): boolean {
+    return this.#log.deleteSurplus() || this.#stateMachine.housekeep();
   }
 
   // ---- snapshot installation

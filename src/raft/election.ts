@@ -12,8 +12,10 @@ import type { PeerId } from './types.ts';
 const MAX_HOPELESS_CAMPAIGN_MS = 60_000;
 
 export function handleRequestVote(raft: Raft, message: RequestVote): void {
-  // Somebody finds no leader: a sleeping one shows itself. So does the leader of a sleeping follower that has lost its memory.
-  if (raft.role === 'leader' || raft.leaderId === message.from) maybeWake(raft);
+  // Somebody finds no leader: a sleeping one shows itself. A sleeping follower wakes if its own leader has lost its memory, which
+  // then asks for a newer term; what that asked before it was elected may come late, and says nothing.
+  const leaderIsBack = raft.leaderId === message.from && message.term > raft.currentTerm;
+  if (raft.role === 'leader' || leaderIsBack) maybeWake(raft);
   if (message.preVote) handlePreVote(raft, message);
   else handleVote(raft, message);
 }
@@ -115,9 +117,15 @@ export function checkElectionClock(raft: Raft): void {
 
 /** A client finds no leader. Evidence of one is respected; without it the election need not wait for the timeout. */
 export function handleStand(raft: Raft): void {
-  // A campaign under way has a deadline of its own; to begin it again would lose the answers on their way.
+  const hopeless = isHopeless(raft);
   noteUse(raft);
-  if (raft.role !== 'follower' || !raft.mayStand) return;
+  if (raft.role === 'leader' || !raft.mayStand) return;
+  if (raft.role !== 'follower') {
+    // A campaign under way has a deadline of its own; to begin it again would lose the answers on their way. But one that
+    // nobody needed may last for a minute, and asks each voter once.
+    if (hopeless) raft.electionDeadlineMs = raft.nowMs;
+    return;
+  }
   if (raft.asleep !== null) return standUp(raft);
   raft.electionDeadlineMs = Math.min(raft.electionDeadlineMs, raft.nowMs + stickyForMs(raft, []));
 }
@@ -141,14 +149,14 @@ function noteUnanswered(raft: Raft, id: PeerId): void {
 
 /**
  * A question that was lost is asked again while the campaign lasts; one that failed within a heartbeat is not, since then
- * nobody is there, and the calls would never end.
+ * nobody is there, and the calls would never end. Nor is any while nobody needs a leader.
  */
 export function handleVoteCallFailed(raft: Raft, to: PeerId, seq: number): void {
   if (raft.asked.get(to) !== seq) return;
   const askedMs = raft.askedMs.get(to);
   invariant(askedMs !== undefined, 'who was asked was asked at some time');
   noteUnanswered(raft, to);
-  if (raft.nowMs - askedMs >= raft.options.heartbeatMs) raft.asked.delete(to);
+  if (raft.nowMs - askedMs >= raft.options.heartbeatMs && !isHopeless(raft)) raft.asked.delete(to);
 }
 
 /**
@@ -156,12 +164,16 @@ export function handleVoteCallFailed(raft: Raft, to: PeerId, seq: number): void 
  * one. But where nobody can be elected and nobody asks for it, campaigns become rare, since an idle group must not cost much
  * then either; what is heard from a leader, and a client in need, makes them frequent again.
  */
-export function campaignMs({ options, random, nowMs, lastUseMs }: Raft): number {
-  const { electionTimeoutMs, quiesceAfterMs } = options;
-  const campaign = electionTimeoutMs * (0.3 + 0.7 * random);
-  const hopelessMs = nowMs - lastUseMs;
-  if (quiesceAfterMs === undefined || hopelessMs <= quiesceAfterMs) return campaign;
-  return Math.max(campaign, Math.min(hopelessMs / 4, MAX_HOPELESS_CAMPAIGN_MS) * (0.5 + 0.5 * random));
+export function campaignMs(raft: Raft): number {
+  const { random, nowMs, lastUseMs } = raft;
+  const campaign = raft.options.electionTimeoutMs * (0.3 + 0.7 * random);
+  if (!isHopeless(raft)) return campaign;
+  return Math.max(campaign, Math.min((nowMs - lastUseMs) / 4, MAX_HOPELESS_CAMPAIGN_MS) * (0.5 + 0.5 * random));
+}
+
+/** Nobody has asked for a leader, or heard of one, for so long that the group would sleep if it had one. */
+function isHopeless({ options: { quiesceAfterMs }, nowMs, lastUseMs }: Raft): boolean {
+  return quiesceAfterMs !== undefined && nowMs - lastUseMs > quiesceAfterMs;
 }
 
 /** Asks each voter once a campaign, and again if the question was lost. */

@@ -174,7 +174,8 @@ export function wake(raft: Raft): void {
     return;
   }
   raft.quiesceRound += 1;
-  // As after an election: a quorum has this long to answer, and everybody hears from the leader at once.
+  // As after an election: everybody hears from the leader at once, and a quorum has an election timeout to answer; its objects
+  // may have to be started first.
   for (const progress of raft.progress.values()) {
     progress.lastContactMs = raft.nowMs;
     progress.lastSentMs = Number.NEGATIVE_INFINITY;

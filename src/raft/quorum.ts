@@ -19,6 +19,13 @@ export function isQuorum(configuration: Configuration, holds: (id: PeerId) => bo
  * round, times of contact to the time when a quorum last answered.
  */
 export function quorumValue(configuration: Configuration, reachedBy: (id: PeerId) => number): number {
-  const values = configuration.voters.map((voter) => reachedBy(voter.id)).sort((a, b) => b - a);
+  // The greatest first, by insertion: a few numbers, at every step of a leader, where a general sort takes a third of its time.
+  const values: number[] = [];
+  for (const { id } of configuration.voters) {
+    const value = reachedBy(id);
+    let place = values.length;
+    for (; place > 0 && (values[place - 1] as number) < value; place -= 1) values[place] = values[place - 1] as number;
+    values[place] = value;
+  }
   return values[majority(configuration) - 1] as number;
 }

@@ -87,11 +87,11 @@ export class Follower {
     const { raft } = this.lone.peer;
     if (raft === null) throw new Error('it belongs to no group');
     const { currentTerm: term, votedFor, commitIndex, lastApplied } = raft;
-    const rows = this.#sql.exec('SELECT idx, term, data FROM log WHERE idx <= ?', commitIndex) as [
-      number,
-      number,
-      Uint8Array,
-    ][];
+    const rows = this.#sql.exec(
+      'SELECT idx, term, data FROM log WHERE idx > ? AND idx <= ?',
+      raft.log.lastIncludedIndex,
+      commitIndex,
+    ) as [number, number, Uint8Array][];
     const digest = (data: Uint8Array) => createHash('sha1').update(data).digest('base64');
     const committed = new Map(rows.map(([index, entryTerm, data]) => [index, `${entryTerm} ${digest(data)}`]));
     return { term, votedFor, commitIndex, lastApplied, committed };

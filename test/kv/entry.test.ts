@@ -1,8 +1,9 @@
 import { decode, encode } from '@msgpack/msgpack';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { commandBytes } from '../../src/kv/command-bytes.ts';
 import type { Command } from '../../src/kv/commands.ts';
-import { commandBytes, decodeEntry, encodeEntry } from '../../src/kv/entry.ts';
+import { decodeEntry, encodeEntry } from '../../src/kv/entry.ts';
 import { createKeyValueStore } from '../../src/kv/key-value-store.ts';
 import { entryLimits } from '../../src/kv/settings.ts';
 import { as, bytes, digestOf, put, Replica, remove } from './replica.ts';

@@ -168,7 +168,7 @@ describe('query plans', () => {
     /SCAN \w*kv_|SCAN (newest|following|found|later|aside|now)|TEMP B-TREE/.test(step);
 
   test('every statement of a life of writes, reads, snapshots and housekeeping searches an index', () => {
-    const store = new Replica({ SESSION_LIMIT: '4' });
+    const store = new Replica({ SESSION_LIMIT: '4', WAITING_SUPERSESSIONS: '1' });
     for (let round = 0; round < 6; round++) {
       store.apply([put('a', 'x', as(`c${round}`, 1)), append('a', 'y'), remove('b'), put('b', 'x'.repeat(2000))]);
       store.list();

@@ -10,7 +10,7 @@ import { commandsOf, type Step, steps } from './random-steps.ts';
 import { recomputedHash } from './recomputed-hash.ts';
 import { bytes, install, Replica, text } from './replica.ts';
 
-const SETTINGS = { STORAGE_LIMIT_BYTES: '3000', HISTORY_LIMIT_BYTES: '6000', SESSION_LIMIT: '3' };
+const SETTINGS = { STORAGE_LIMIT_BYTES: '5000', HISTORY_LIMIT_BYTES: '12000', SESSION_LIMIT: '3' };
 
 /** What a cut must show: the state of when it was begun, and the entries since. */
 interface OpenCut {
@@ -25,8 +25,15 @@ interface OpenCut {
 }
 
 class Life {
-  readonly model = new Model({ storageLimitBytes: 3000, historyLimitBytes: 6000, sessions: 3 });
-  readonly replicas = [new Replica(SETTINGS), new Replica(SETTINGS)] as [Replica, Replica];
+  readonly model = new Model({ storageLimitBytes: 5000, historyLimitBytes: 12_000, sessions: 3 });
+  /**
+   * One deletes what was compacted soon, the other never: it only takes it for new versions; and one writes as it applies,
+   * the other afterwards.
+   */
+  readonly replicas = [
+    new Replica({ ...SETTINGS, WAITING_SUPERSESSIONS: '1' }),
+    new Replica(SETTINGS, { putsOff: true }),
+  ] as [Replica, Replica];
   readonly #cuts: [OpenCut | null, OpenCut | null] = [null, null];
   readonly #sent: Command[] = [];
   #generation = 0;

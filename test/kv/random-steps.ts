@@ -4,7 +4,9 @@ import type { Command, Condition } from '../../src/kv/commands.ts';
 import type { Model } from './model.ts';
 import { command, type Op } from './replica.ts';
 
-const KEYS = ['a', 'a\0', 'ab', 'b', 'é'];
+/** Of long ones, few supersessions fit into a row of their queue. */
+const LONG = 'k'.repeat(1000);
+const KEYS = ['a', 'a\0', 'ab', 'b', 'é', LONG, `${LONG}2`];
 const CLERKS = ['x', 'y', 'z', 'u', 'v'];
 
 interface Draft {

@@ -1,19 +1,21 @@
-/** The state hash and every counter, computed anew from the tables: what they must always equal. */
-import type { Meta } from '../../src/kv/meta.ts';
+/**
+ * The state hash and every counter, computed anew from the tables: what they must always equal. Log time, the revisions and
+ * the tail of the queue of supersessions are in no table; of these the summary is believed.
+ */
+import { decodeMeta, type Meta } from '../../src/kv/meta.ts';
 import type { Pool } from '../../src/kv/sessions.ts';
-import { hashOfState, StateSum, sessionHash, supersessionHash, versionHash } from '../../src/kv/state-hash.ts';
-import type { Supersession } from '../../src/kv/supersessions.ts';
+import { chunkHash, hashOfState, StateSum, sessionHash, versionHash } from '../../src/kv/state-hash.ts';
+import { chunksAfter } from '../../src/kv/supersessions.ts';
 import { type Version, versionBytes } from '../../src/kv/versions.ts';
 import type { Replica } from './replica.ts';
 
 export function recomputedHash(store: Replica): string {
-  const [time, revision, compacted] = store.sql.exec(
-    'SELECT log_time_ms, revision, compacted_revision FROM kv_meta',
-  )[0] as [number, number, number];
+  const { logTimeMs, revision, compactedRevision, tail } = decodeMeta(store.machine.summary()!);
   const meta: Meta = {
-    logTimeMs: time,
+    logTimeMs,
     revision,
-    compactedRevision: compacted,
+    compactedRevision,
+    tail,
     keys: 0,
     liveBytes: 0,
     supersessions: 0,
@@ -60,16 +62,12 @@ function addVersions(store: Replica, meta: Meta): void {
 }
 
 function addSupersessions(store: Replica, meta: Meta): void {
-  const rows = store.sql.exec(
-    'SELECT revision, key, mod_revision, tombstone, time_ms, bytes, rows_hash FROM kv_supersessions WHERE revision > ?',
-    meta.compactedRevision,
-  );
-  for (const row of rows) {
-    const [revision, key, modRevision, tombstone, timeMs, bytes, rowsHash] = row as never[];
-    const item = { revision, key, modRevision, tombstone: tombstone! === 1, timeMs, bytes, rowsHash };
-    meta.sum.add(supersessionHash(item as unknown as Supersession));
-    meta.supersessions += 1;
+  const chunks = chunksAfter(store.sql, 0, Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
+  for (const chunk of chunks) {
+    if (chunk.items.at(-1)!.revision > meta.compactedRevision) meta.sum.add(chunkHash(chunk));
   }
+  const items = [...chunks, meta.tail].flatMap((chunk) => chunk.items);
+  meta.supersessions = items.filter(({ revision }) => revision > meta.compactedRevision).length;
 }
 
 function addSessions(store: Replica, meta: Meta): void {

@@ -6,6 +6,7 @@ import { createKeyValueStore } from '../../src/kv/key-value-store.ts';
 import type { Settings } from '../../src/kv/settings.ts';
 import type { Sql, SqlRow, SqlValue } from '../../src/peer/sql.ts';
 import type { StateMachine } from '../../src/peer/state-machine.ts';
+import { WriteBehind } from '../../src/peer/write-behind.ts';
 import { NodeSql } from '../simulation/node-sql.ts';
 
 export const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'utf8'));
@@ -69,17 +70,25 @@ export class Replica {
   machine: StateMachine;
   index = 0;
   readonly #settings: Settings;
+  /** As a leader has it: the writes of an entry are put off until it is applied. */
+  readonly #behind: WriteBehind;
+  readonly #putsOff: boolean;
 
-  constructor(settings: Settings = {}) {
+  constructor(settings: Settings = {}, { putsOff = false } = {}) {
     this.#settings = settings;
     this.sql = new CountingSql();
-    this.machine = createKeyValueStore(this.sql, settings);
+    this.#behind = new WriteBehind(this.sql);
+    this.#putsOff = putsOff;
+    this.machine = createKeyValueStore(this.#behind, settings);
     this.machine.createTables();
+    this.machine.restore(null);
   }
 
-  /** Memory is lost, storage is not. */
+  /** Memory is lost, storage is not, and the peer's own row with the summary neither. */
   restart(): void {
-    this.machine = createKeyValueStore(this.sql, this.#settings);
+    const summary = this.machine.summary();
+    this.machine = createKeyValueStore(this.#behind, this.#settings);
+    this.machine.restore(summary);
   }
 
   /** One entry of these commands, through its bytes. */
@@ -91,7 +100,10 @@ export class Replica {
   applyData(data: Uint8Array | null, elapsedMs = 0): CommandResult[] {
     if (data !== null && !this.machine.understands(data)) throw new Error('not understood');
     this.index += 1;
-    return this.machine.apply({ index: this.index, term: 1, elapsedMs, data }) as CommandResult[];
+    if (this.#putsOff) this.#behind.putOff();
+    const results = this.machine.apply({ index: this.index, term: 1, elapsedMs, data }) as CommandResult[];
+    this.#behind.writeNow();
+    return results;
   }
 
   do(one: Command, elapsedMs = 0): CommandResult {

@@ -2,13 +2,14 @@ import { decode, encode } from '@msgpack/msgpack';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { HISTORY_MIN_AGE_MS } from '../../src/kv/limits.ts';
+import type { Settings } from '../../src/kv/settings.ts';
 import type { SnapshotHeader } from '../../src/kv/snapshot-format.ts';
 import { recomputedHash } from './recomputed-hash.ts';
 import { append, as, cutPages, install, put, Replica, remove, text } from './replica.ts';
 
 /** Live keys, old versions, tombstones, compacted rows that are still there, sessions of both pools. */
-function busy(): Replica {
-  const store = new Replica();
+function busy(settings: Settings = {}): Replica {
+  const store = new Replica(settings);
   store.apply([put('a', '1', as('x', 1)), put('b', '1'), put('c', '1'), remove('b'), put('c', '2')]);
   store.wait(HISTORY_MIN_AGE_MS);
   store.apply([
@@ -21,10 +22,10 @@ function busy(): Replica {
   return store;
 }
 
-const dump = (store: Replica) =>
-  ['kv_versions', 'kv_supersessions', 'kv_sessions', 'kv_meta'].map((table) =>
-    store.sql.exec(`SELECT * FROM ${table}`),
-  );
+const dump = (store: Replica) => [
+  store.machine.summary(),
+  ...['kv_versions', 'kv_supersessions', 'kv_sessions'].map((table) => store.sql.exec(`SELECT * FROM ${table}`)),
+];
 
 const listingsOf = (store: Replica) => {
   const revisions = Array.from({ length: 6 }, (_, i) => store.gauge('compacted_revision') + i);
@@ -47,9 +48,6 @@ describe('a snapshot', () => {
     expect(recomputedHash(target)).toBe(source.machine.stateHash());
     expect(listingsOf(target)).toEqual(listingsOf(source));
     expect(target.gauge('compacted_revision')).toBe(5);
-    // What was compacted, but not deleted yet, stays behind.
-    expect(source.count('kv_versions')).toBe(10);
-    expect(target.count('kv_versions')).toBe(7);
     expect(target.do(put('a', '1', as('x', 1)))).toMatchObject({ type: 'written', revision: 1, replayed: true });
   });
 
@@ -85,7 +83,7 @@ describe('a snapshot', () => {
   });
 
   test('holds back the deletion of what it needs, and no longer than it is open', () => {
-    const source = busy();
+    const source = busy({ WAITING_SUPERSESSIONS: '0' });
     source.machine.beginSnapshot();
     source.wait(HISTORY_MIN_AGE_MS * 2);
     source.housekeepAll();
@@ -246,7 +244,8 @@ describe('an installation', () => {
       [version, 2, [row]],
       [version, 2, [[0, 'x', 1, 0, 1, new Uint8Array(7)]]],
       [version, 2, [[0, 'x', 1, 0, 1, new Uint8Array(0)]]],
-      [version, 1, [[5, row[0], 5, false, 1, 1, new Uint8Array(16)]]],
+      [version, 1, [[0, 0, new Uint8Array(0)]]],
+      [version, 1, [[0, 0, new Uint8Array(58)]]],
     ];
     for (const fields of wrong) expect(target.machine.stagePage(encode(fields))).toBe(false);
     expect(target.machine.stagePage(new Uint8Array(5_000_000))).toBe(false);
@@ -261,6 +260,9 @@ describe('an installation', () => {
   test('no change of a byte gets through, but for those of values (whose digests came with the commands)', () => {
     const plain = new Replica();
     plain.apply([put('a', '', as('x', 1)), put('b', '', as('y', 1)), put('a', '', as('x', 2)), remove('b')]);
+    plain.wait(HISTORY_MIN_AGE_MS);
+    // Rows of the queue, the first of them compacted in part, and a tail.
+    plain.apply(Array.from({ length: 150 }, () => put('c', '')));
     const plainHeader = plain.machine.beginSnapshot();
     const whole = cutPages(plain.machine, 1_048_576);
     const target = new Replica();

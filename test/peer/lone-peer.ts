@@ -5,6 +5,7 @@ import { decodeBody, encodeBody } from '../../src/peer/protocol.ts';
 import { handleRoute } from '../../src/peer/routes.ts';
 import type { Sql } from '../../src/peer/sql.ts';
 import type { StateMachine } from '../../src/peer/state-machine.ts';
+import { WriteBehind } from '../../src/peer/write-behind.ts';
 import type { RaftLimits } from '../../src/raft/types.ts';
 import { DEFAULT_LIMITS } from '../../src/raft/types.ts';
 import { NodeSql } from '../simulation/node-sql.ts';
@@ -35,9 +36,10 @@ export class LonePeer {
     { sql = new NodeSql(), limits = {} as Partial<RaftLimits>, name = 'default/1.1' } = {},
   ) {
     this.sql = sql;
+    const writeBehind = new WriteBehind(sql);
     const platform: Platform = {
       rows: () => ({ read: 0, written: 0 }),
-      sql,
+      sql: writeBehind,
       objectName: name,
       now: () => this.nowMs,
       random: () => 0.5,

@@ -13,7 +13,7 @@ const ARROWS: Record<string, readonly string[]> = {
   encoding: ['encoding/'],
   peer: ['peer/', 'raft/', 'encoding/'],
   kv: ['kv/', 'encoding/', 'peer/state-machine.ts', 'peer/sql.ts'],
-  router: ['router/', 'encoding/', 'peer/protocol.ts', 'kv/commands.ts', 'kv/limits.ts'],
+  router: ['router/', 'encoding/', 'peer/protocol.ts', 'kv/commands.ts', 'kv/command-bytes.ts', 'kv/limits.ts'],
   clerk: ['clerk/'],
   cli: ['cli/', 'router/settings.ts'],
   // The Worker's entry puts everything together.

@@ -12,6 +12,7 @@ import {
   type HardState,
   type Input,
   type PeerId,
+  type QuiesceRecord,
   type RaftLimits,
   type RaftOptions,
 } from '../../src/raft/types.ts';
@@ -31,6 +32,8 @@ export interface Disk {
   /** The state machine: every command that was applied, in order. */
   readonly state: readonly string[];
   readonly staging: Staging | null;
+  /** There exactly while the peer sleeps. */
+  readonly quiesceRecord: QuiesceRecord | null;
 }
 
 interface Staging {
@@ -44,6 +47,8 @@ export interface HostSettings {
   readonly id: PeerId;
   readonly heartbeatMs?: number;
   readonly electionTimeoutMs?: number;
+  /** Absent: it never sleeps. */
+  readonly quiesceAfterMs?: number;
   readonly limits?: Partial<RaftLimits>;
   /** Drawn once a step; 0.5 unless said otherwise. */
   readonly random?: () => number;
@@ -85,6 +90,7 @@ export function emptyDisk(): Disk {
     lastApplied: 0,
     state: [],
     staging: null,
+    quiesceRecord: null,
   };
 }
 
@@ -120,6 +126,8 @@ export class CoreHost {
   nowMs = 0;
   deadlineMs: number | null = null;
   callBudget = 32;
+  /** It has work of its own under way. */
+  busy = false;
   flushAtOnce: boolean;
   /** Left the output gate; whoever carries messages takes them from here. */
   sent: Sent[] = [];
@@ -145,6 +153,7 @@ export class CoreHost {
       id: settings.id,
       heartbeatMs: settings.heartbeatMs ?? HEARTBEAT_MS,
       electionTimeoutMs: settings.electionTimeoutMs ?? ELECTION_TIMEOUT_MS,
+      ...(settings.quiesceAfterMs !== undefined && { quiesceAfterMs: settings.quiesceAfterMs }),
       applyVersion: 1,
       limits: { ...DEFAULT_LIMITS, ...settings.limits },
     };
@@ -159,7 +168,7 @@ export class CoreHost {
     const context = { nowMs: this.nowMs, random: this.#random() };
     const raft = new Raft(this.options, { ...rest, entries: entries.map(summaryOf) }, context);
     // As a step would say it; the first event brings the first effects.
-    this.deadlineMs = raft.mayStand ? raft.electionDeadlineMs : null;
+    this.deadlineMs = raft.mayStand && raft.asleep === null ? raft.electionDeadlineMs : null;
     return raft;
   }
 
@@ -257,6 +266,7 @@ export class CoreHost {
       nowMs: this.nowMs,
       random: this.#random(),
       callBudget: this.#mayCall ? this.callBudget : 0,
+      busy: this.busy,
     });
     this.lastEffects = effects;
     this.#write(effects);
@@ -265,7 +275,8 @@ export class CoreHost {
   }
 
   #write(effects: Effects): void {
-    const { hardState, reset, truncateFrom, append, compact } = effects;
+    const { hardState, reset, truncateFrom, append, compact, quiesce } = effects;
+    if (quiesce !== null) this.#put({ quiesceRecord: quiesce.type === 'sleep' ? quiesce.record : null });
     if (hardState !== null) this.#put({ hardState });
     if (reset !== null) this.#put({ ...reset, entries: [], lastApplied: reset.lastIncludedIndex });
     if (truncateFrom !== null) this.#put({ entries: this.disk.entries.filter((entry) => entry.index < truncateFrom) });

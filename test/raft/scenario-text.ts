@@ -20,10 +20,11 @@ function body(message: Request | Reply): string {
     }
     case 'AppendEntries': {
       const entries = describeEntries(message.entries);
-      const what = entries === '' ? 'heartbeat' : `append ${entries}`;
+      const what = entries !== '' ? `append ${entries}` : message.quiesce ? 'sleep, if equal,' : 'heartbeat';
       return `${what} after ${message.prevLogIndex}/${message.prevLogTerm}, committed ${message.leaderCommit} (term ${term})`;
     }
     case 'AppendEntriesReply':
+      if (message.success && message.quiesced) return `yes, asleep at ${message.matchIndex} (term ${term})`;
       if (message.success) return `yes, equal up to ${message.matchIndex} (term ${term})`;
       return `no, at most up to ${message.conflictIndex}/${message.conflictTerm} (term ${term})`;
     case 'InstallSnapshot':

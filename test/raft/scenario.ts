@@ -41,6 +41,8 @@ class Scenario implements Watcher {
   #disks: Disk[] = [];
   #limits: Partial<RaftLimits> = {};
   #chunkItems = 2;
+  /** Null: the group never sleeps. */
+  #quiesceAfterMs: number | null = null;
   #group: Cluster | null = null;
   readonly #down = new Set<number>();
   readonly #seen = new Map<number, Seen>();
@@ -61,9 +63,10 @@ class Scenario implements Watcher {
 
   get group(): Cluster {
     if (this.#group !== null) return this.#group;
+    const sleeps = this.#quiesceAfterMs === null ? {} : { quiesceAfterMs: this.#quiesceAfterMs };
     const group = new Cluster({
       disks: this.#disks,
-      host: () => ({ limits: this.#limits, chunkItems: this.#chunkItems }),
+      host: () => ({ limits: this.#limits, chunkItems: this.#chunkItems, ...sleeps }),
     });
     for (const host of group.hosts.values()) this.#seen.set(host.id, seenOf(host));
     group.watch(this);
@@ -101,6 +104,7 @@ class Scenario implements Watcher {
   #limit(word: string): void {
     const [name = '', value] = word.split('=');
     if (name === 'chunkItems') this.#chunkItems = Number(value);
+    else if (name === 'quiesceAfterMs') this.#quiesceAfterMs = Number(value);
     else this.#limits = { ...this.#limits, [name]: Number(value) };
   }
 
@@ -218,6 +222,7 @@ class Scenario implements Watcher {
     this.#seen.set(host.id, now);
     if (before === undefined) return;
     const say = (what: string) => this.#output.push(`    ${host.id} ${what}`);
+    if (effects.quiesce !== null) say(effects.quiesce.type === 'sleep' ? 'falls asleep' : 'wakes up');
     if (before.role !== now.role || before.term !== now.term || before.leaderId !== now.leaderId)
       say(describeRole(now, host.id));
     if (effects.truncateFrom !== null) say(`deletes its log from ${effects.truncateFrom} on`);

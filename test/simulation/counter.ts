@@ -14,6 +14,7 @@ export interface Add {
 export class Counters implements StateMachine {
   readonly applyVersion = 1;
   readonly #sql: Sql;
+  #logTimeMs = 0;
 
   constructor(sql: Sql) {
     this.#sql = sql;
@@ -21,8 +22,14 @@ export class Counters implements StateMachine {
 
   createTables(): void {
     this.#sql.exec('CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID');
-    this.#sql.exec('CREATE TABLE counters_log_time (only INTEGER PRIMARY KEY, ms INTEGER NOT NULL)');
-    this.#sql.exec('INSERT INTO counters_log_time VALUES (1, 0)');
+  }
+
+  restore(summary: Uint8Array | null): void {
+    this.#logTimeMs = summary === null ? 0 : (decode(summary) as number);
+  }
+
+  summary(): Uint8Array {
+    return encode(this.#logTimeMs);
   }
 
   accepts(command: unknown): boolean {
@@ -44,7 +51,7 @@ export class Counters implements StateMachine {
   }
 
   apply(entry: AppliedEntry): number[] {
-    this.#sql.exec('UPDATE counters_log_time SET ms = ms + ?', entry.elapsedMs);
+    this.#logTimeMs += entry.elapsedMs;
     const commands = entry.data === null ? [] : (decode(entry.data) as Add[]);
     return commands.map(({ add, to }) => {
       const value = this.#value(to) + add;
@@ -67,11 +74,7 @@ export class Counters implements StateMachine {
 
   stateHash(): string {
     const rows = this.#sql.exec('SELECT name, value FROM counters ORDER BY name LIMIT 100000');
-    return JSON.stringify([this.#logTimeMs(), rows]);
-  }
-
-  #logTimeMs(): number {
-    return this.#sql.exec('SELECT ms FROM counters_log_time')[0]?.[0] as number;
+    return JSON.stringify([this.#logTimeMs, rows]);
   }
 
   gauges(): Record<string, number> {
@@ -85,7 +88,7 @@ export class Counters implements StateMachine {
   beginSnapshot(): unknown {
     this.#sql.exec('DROP TABLE IF EXISTS counters_cut');
     this.#sql.exec('CREATE TABLE counters_cut AS SELECT name, value FROM counters');
-    return { logTimeMs: this.#logTimeMs(), count: this.#sql.exec('SELECT count(*) FROM counters_cut')[0]?.[0] };
+    return { logTimeMs: this.#logTimeMs, count: this.#sql.exec('SELECT count(*) FROM counters_cut')[0]?.[0] };
   }
 
   /** Two counters a page, so that a transfer takes many. */
@@ -117,7 +120,7 @@ export class Counters implements StateMachine {
     if (this.#sql.exec('SELECT count(*) FROM counters_staged')[0]?.[0] !== count) return false;
     this.#sql.exec('DROP TABLE counters');
     this.#sql.exec('ALTER TABLE counters_staged RENAME TO counters');
-    this.#sql.exec('UPDATE counters_log_time SET ms = ?', logTimeMs);
+    this.#logTimeMs = logTimeMs;
     return true;
   }
 }

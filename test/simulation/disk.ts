@@ -235,7 +235,7 @@ function kindOf(statement: string): StatementKind {
   let kind = kinds.get(statement);
   if (kind === undefined) {
     if (/^\s*SELECT/i.test(statement)) kind = 'read';
-    else if (statement.startsWith('INSERT INTO log ')) kind = 'log';
+    else if (/^(INSERT INTO log|UPDATE log SET idx) /.test(statement)) kind = 'log';
     else if (statement.startsWith('UPDATE peer_state ')) kind = 'state';
     else if (/peer_quiescence/.test(statement)) kind = 'quiescence';
     else if (statement.startsWith('INSERT OR REPLACE INTO peer_staging')) kind = 'staging';

@@ -5,10 +5,14 @@
 import type { Raft } from '../../src/raft/raft.ts';
 import { type Assert, ElectionRecord } from './election-record.ts';
 import { Promises } from './promises.ts';
+import { SleepRules } from './sleep-rules.ts';
 import { type Instance, SimulationError, type World } from './world.ts';
 
 /** An alarm is not moved for less, and is set for whole milliseconds (src/peer/alarm.ts). */
 const ALARM_SLACK_MS = 5 + 2;
+
+/** What one entry advances log time by at most (src/raft/raft.ts). */
+const MAX_ELAPSED_MS = 60_000;
 
 interface CommittedEntry {
   readonly term: number;
@@ -26,7 +30,6 @@ interface Seen {
   lastTerm: number;
   /** The term that it led, the last one. */
   leaderTerm: number;
-  asleep: boolean;
   /** As a leader: the matchIndex of each follower that was looked into. */
   readonly matched: Map<number, number>;
 }
@@ -40,10 +43,12 @@ export class Invariants {
 
   readonly #elections: ElectionRecord;
   readonly #promises: Promises;
+  readonly #sleepRules: SleepRules;
 
   constructor(world: World) {
     this.#world = world;
     this.#elections = new ElectionRecord(this.#assert);
+    this.#sleepRules = new SleepRules(this.#assert);
     this.#promises = new Promises(() => this.committed.length - 1, this.#assertSoon);
   }
 
@@ -51,9 +56,13 @@ export class Invariants {
   onLeader: (instance: Instance) => void = () => {};
   /** Installations of snapshots that were seen. */
   snapshots = 0;
-  /** How often a leader fell asleep, its group with it; and how often one was restored from the record of its sleep. */
-  sleeps = 0;
+  /** How often a leader was restored from the record of its sleep. */
   ledAgain = 0;
+
+  /** How often a leader fell asleep, its group with it. */
+  get sleeps(): number {
+    return this.#sleepRules.sleeps;
+  }
 
   get terms(): number {
     return this.#leaders.size;
@@ -83,7 +92,6 @@ export class Invariants {
         lastIndex: 0,
         lastTerm: 0,
         leaderTerm: 0,
-        asleep: instance.restoredFrom !== null,
         matched: new Map(),
       };
       this.#seen.set(instance, seen);
@@ -111,8 +119,7 @@ export class Invariants {
       this.#checkState(instance);
     this.#checkHardState(instance, seen);
     this.#checkAlarm(instance, raft);
-    this.#checkSleep(instance, raft, seen);
-    seen.asleep = raft.asleep !== null;
+    this.#checkSleep(instance, raft);
     seen.term = raft.currentTerm;
     seen.votedFor = raft.votedFor;
     seen.commitIndex = raft.commitIndex;
@@ -149,7 +156,10 @@ export class Invariants {
   /** What lies in the log's rows is what the core knows of: no more, no less. */
   #checkRows(instance: Instance, { log: { firstIndex, lastIndex } }: Raft, seen: Seen): void {
     if (instance.superseded || (firstIndex === seen.firstIndex && lastIndex === seen.lastIndex)) return;
-    const [[first, last] = []] = instance.object.disk.inspect('SELECT min(idx), max(idx) FROM log');
+    // Rows of compacted entries are free: they wait for new ones.
+    const [[first, last] = []] = instance.object.disk.inspect(
+      'SELECT min(idx), max(idx) FROM log WHERE idx > (SELECT last_included_index FROM peer_state)',
+    );
     const equal = first === null ? lastIndex < firstIndex : first === firstIndex && last === lastIndex;
     this.#assert(equal, instance, `the log's rows are the core's log: ${first}..${last}, ${firstIndex}..${lastIndex}`);
   }
@@ -211,13 +221,14 @@ export class Invariants {
   }
 
   /** A record exists exactly while its peer sleeps, and who sleeps waits for nothing. */
-  #checkSleep(instance: Instance, { role, asleep, effects }: Raft, seen: Seen): void {
+  #checkSleep(instance: Instance, raft: Raft): void {
+    const { asleep, effects } = raft;
     const { disk } = instance.object;
+    this.#sleepRules.check(instance, raft);
     if (instance.superseded) return;
     const record = disk.quiesceRecord();
     this.#assert((record !== null) === (asleep !== null), instance, 'a quiesce record exists exactly while it sleeps');
     if (asleep === null) return;
-    if (role === 'leader' && !seen.asleep) this.sleeps += 1;
     this.#assert(effects.deadlineMs === null && disk.alarm === null, instance, 'who sleeps has no alarm');
   }
 
@@ -270,6 +281,12 @@ export class Invariants {
   #checkCommitted(instance: Instance, index: number): void {
     const [stored] = instance.peer.storage.entries(index, index);
     const term = instance.peer.raft!.log.term(index);
+    const { elapsedMs } = stored!.entry;
+    this.#assert(
+      elapsedMs >= 0 && elapsedMs <= MAX_ELAPSED_MS,
+      instance,
+      `log time moved by ${elapsedMs} ms at ${index}`,
+    );
     this.#judgeCommitted(instance, index, term!, stored!.data, this.#assert);
   }
 
@@ -309,7 +326,7 @@ export class Invariants {
         index,
       );
       // What it has compacted, it has applied.
-      const compacted = entryTerm === null && index <= (lastIncludedIndex as number);
+      const compacted = index <= (lastIncludedIndex as number);
       if (compacted || (entryTerm === term && (disk.logRowTurn.get(index) ?? 0) <= disk.durableTurn)) count += 1;
     }
     assert(count * 2 > voters.length, instance, `committed on a quorum's disks: ${index} is on ${count}`);

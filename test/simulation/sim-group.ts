@@ -111,7 +111,12 @@ export class SimGroup {
   }
 
   /** What became of a put: the result's type, or the failure's. */
-  async put(key: string, value: string, router = this.router): Promise<string> {
+  put(key: string, value: string, router = this.router): Promise<string> {
+    return this.until(this.beginPut(key, value, router));
+  }
+
+  /** Time is left to others. */
+  async beginPut(key: string, value: string, router = this.router): Promise<string> {
     const bytes = encoder.encode(value);
     const digest = new Uint8Array(createHash('sha256').update(`${key} ${value}`).digest().subarray(0, 16));
     const operation = {
@@ -122,7 +127,7 @@ export class SimGroup {
       valueDigest: digest,
     };
     const write = { operation, requestDigest: digest, clerk: null, peer: null };
-    const outcome = await this.until(router.client.write(GROUP, write));
+    const outcome = await router.client.write(GROUP, write);
     return outcome.ok ? outcome.result.type : outcome.failure.type;
   }
 

@@ -17,6 +17,11 @@ export class Instance {
   dead = false;
   /** Its object was started elsewhere: it runs on, but its storage refuses and no event reaches it. */
   superseded = false;
+  /**
+   * It wrote what will never be on disk. The output gate waits for all earlier writes, not only for those of the same turn, and one
+   * that fails breaks it for good (workerd, io-gate.c++): nothing leaves this instance any more.
+   */
+  gateBroken = false;
   depth = 0;
   callsThisEvent = 0;
   /** Requests that it has not answered. */

@@ -252,6 +252,7 @@ class Run {
       const [first] = states;
       return (
         first !== undefined &&
+        others.every(({ instance }) => instance?.peer.platform.sql.pending === false) &&
         first.lastApplied === first.lastIndex &&
         states.every((state) => state?.lastApplied === first.lastApplied && state.stateHash === first.stateHash)
       );
@@ -332,7 +333,10 @@ class Run {
 function hashOfTables(disk: Disk): string {
   const sql = { exec: disk.inspect.bind(disk) };
   // Of a store that is no replica of its tests; and whatever the next release is called, its hashes are today's.
-  return recomputedHash({ sql, machine: { applyVersion: 1 } } as unknown as Parameters<typeof recomputedHash>[0]);
+  const summary = () => disk.inspect('SELECT summary FROM peer_state')[0]![0];
+  return recomputedHash({ sql, machine: { applyVersion: 1, summary } } as unknown as Parameters<
+    typeof recomputedHash
+  >[0]);
 }
 
 function listed({ key, value, ...item }: KeyValue): ListedItem {

@@ -5,6 +5,8 @@ import type { AppliedEntry, SnapshotPage, StateMachineFactory } from '../../src/
 import type { StorePlan } from './plan.ts';
 
 export const NEWER_VERSION = 2;
+/** Some ten versions. */
+const SHORT_HISTORY_BYTES = 1500;
 
 type Settings = Readonly<Record<string, string | undefined>>;
 
@@ -36,8 +38,10 @@ export function storeVariant(plan: StorePlan, applyVersion: number): StateMachin
 export function storeSettings(plan: StorePlan): Record<string, string> {
   const entries = Object.entries({
     STORAGE_LIMIT_BYTES: plan.storageLimitBytes,
-    HISTORY_LIMIT_BYTES: plan.historyLimitBytes,
+    // Where cuts stay open for long, history is compacted meanwhile. Its rows are taken for new versions, or deleted at once.
+    HISTORY_LIMIT_BYTES: plan.historyLimitBytes ?? (plan.pageBytes === null ? null : SHORT_HISTORY_BYTES),
     SESSION_LIMIT: plan.sessionLimit,
+    WAITING_SUPERSESSIONS: plan.pageBytes === 1 ? 0 : null,
   });
   return Object.fromEntries(entries.flatMap(([name, value]) => (value === null ? [] : [[name, String(value)]])));
 }

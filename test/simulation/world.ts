@@ -7,6 +7,7 @@ import { Peer, type PeerSettings } from '../../src/peer/peer.ts';
 import type { Platform } from '../../src/peer/platform.ts';
 import { handleRoute, RouteError } from '../../src/peer/routes.ts';
 import type { StateMachineFactory } from '../../src/peer/state-machine.ts';
+import { WriteBehind } from '../../src/peer/write-behind.ts';
 import { Acts, Cuts, SlowLinks } from './acts.ts';
 import { STORAGE_REFUSED } from './disk.ts';
 import { Random } from './random.ts';
@@ -161,15 +162,20 @@ export class World {
     const { scheduler } = this;
     const random = this.#random;
     return {
-      sql: object.disk.open(
-        () => !this.inspecting && (instance.superseded || instance.dead || object.refusesStatement()),
+      sql: new WriteBehind(
+        object.disk.open(() => !this.inspecting && (instance.superseded || instance.dead || object.refusesStatement())),
       ),
       rows: () => ({ read: 0, written: object.disk.statementsWritten }),
       objectName: object.name,
       now: () => Math.floor(object.clockMs(scheduler.nowMs)) + EPOCH_MS,
       random: () => random.float(),
       randomId: () => random.hex(32),
-      sync: () => new Promise((resolve) => object.disk.whenDurable(() => this.#in(instance, resolve))),
+      sync: () =>
+        new Promise((resolve) => {
+          object.disk.whenDurable(() => {
+            if (!instance.gateBroken) this.#in(instance, resolve);
+          });
+        }),
       setTimer: (delayMs, run) => scheduler.after(delayMs, () => this.#in(instance, run)),
       setAlarm: (atMs) => {
         if (instance.superseded || instance.dead) return;
@@ -230,6 +236,7 @@ export class World {
     if (instance === null || !this.acts.permit()) return;
     this.note(object.name, 'superseded');
     instance.superseded = true;
+    instance.gateBroken = object.disk.unflushed;
     this.superseded.add(instance);
     object.instance = null;
     object.disk.crash();
@@ -337,7 +344,7 @@ export class World {
       const cancelTimeout = this.scheduler.after(timeoutMs, () => settle(() => reject(new Error('timeout'))));
       // The output gate, sampled at the call.
       object.disk.whenDurable(() => {
-        if (instance.dead) return;
+        if (instance.dead || instance.gateBroken) return;
         this.#checkAwake(instance, body);
         this.#exchange(object.name, to, route, body, depth, (answer) =>
           settle(() => {
@@ -416,7 +423,7 @@ export class World {
         if (instance.dead) return;
         // The output gate, sampled when the handler resolves.
         object.disk.whenDurable(() => {
-          if (!instance.unanswered.delete(fail) || instance.dead) return;
+          if (instance.gateBroken || !instance.unanswered.delete(fail) || instance.dead) return;
           reply(answer);
         });
       };

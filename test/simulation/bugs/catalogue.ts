@@ -3,6 +3,7 @@ import type { Bug } from './bug.ts';
 import { COMMIT_BUGS } from './commit-bugs.ts';
 import { DISK_BUGS } from './disk-bugs.ts';
 import { ELECTION_BUGS } from './election-bugs.ts';
+import { QUIESCENCE_BUGS } from './quiescence-bugs.ts';
 import { READ_BUGS } from './read-bugs.ts';
 import { REPLICATION_BUGS } from './replication-bugs.ts';
 import { SESSION_BUGS } from './session-bugs.ts';
@@ -16,4 +17,5 @@ export const BUGS: readonly Bug[] = [
   ...SNAPSHOT_BUGS,
   ...DISK_BUGS,
   ...SESSION_BUGS,
+  ...QUIESCENCE_BUGS,
 ];

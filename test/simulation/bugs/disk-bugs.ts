@@ -46,13 +46,12 @@ export const DISK_BUGS: readonly Bug[] = [
     name: 'refused writes are ignored (a superseded instance still sends)',
     edits: [
       {
-        file: 'peer/storage.ts',
-        search: "this.#sql.exec('INSERT INTO log (idx, term, data) VALUES (?, ?, ?)', entry.index, entry.term, data);",
-        replacement:
-          "try { this.#sql.exec('INSERT INTO log (idx, term, data) VALUES (?, ?, ?)', entry.index, entry.term, data); } catch {}",
+        file: 'peer/stored-log.ts',
+        search: 'this.#writeRow(entry, stored.data);',
+        replacement: 'try { this.#writeRow(entry, stored.data); } catch {}',
       },
       {
-        file: 'peer/storage.ts',
+        file: 'peer/stored-log.ts',
         search: "this.#sql.exec('DELETE FROM log WHERE idx >= ?', index);",
         replacement: "try { this.#sql.exec('DELETE FROM log WHERE idx >= ?', index); } catch {}",
       },
@@ -81,8 +80,46 @@ export const DISK_BUGS: readonly Bug[] = [
           '    this.platform.sync().then(() => this.#continue(() => this.storage.setLastApplied(index)), () => {});',
       },
     ],
-    caughtBy: [/state machine safety/],
+    caughtBy: [/state machine safety/, /its tables do not make its state hash/],
     seeds: 60,
+  },
+  {
+    name: 'the state machine’s summary is one turn old',
+    edits: [
+      {
+        file: 'peer/storage.ts',
+        search: 'const summary = this.#stateMachine.summary();',
+        replacement: 'const summary = (this as any).older ?? null; (this as any).older = this.#stateMachine.summary();',
+      },
+    ],
+    caughtBy: [/state machine safety/, /its tables do not make its state hash/],
+    seeds: 30,
+  },
+  {
+    name: 'a row of the log is taken while its entry is still needed',
+    edits: [
+      {
+        file: 'peer/stored-log.ts',
+        search:
+          "'SELECT idx, length(data) FROM log WHERE idx <= ? ORDER BY idx DESC LIMIT ?',\n      lastIncludedIndex,",
+        replacement:
+          "'SELECT idx, length(data) FROM log WHERE idx <= ? ORDER BY idx DESC LIMIT ?',\n      lastIncludedIndex + 1,",
+      },
+    ],
+    caughtBy: [/the log's rows are the core's log/, /is in the log/, /committed/],
+    seeds: 30,
+  },
+  {
+    name: 'after a restart, compacted entries are in the log again',
+    edits: [
+      {
+        file: 'peer/stored-log.ts',
+        search: 'summaries.at(-1)?.index ?? lastIncludedIndex,',
+        replacement: 'summaries.at(-1)?.index ?? lastIncludedIndex * 0,',
+      },
+    ],
+    caughtBy: [/the log has no gaps/, /terms never decrease/],
+    seeds: 30,
   },
   {
     name: 'an alarm is set for the present time',

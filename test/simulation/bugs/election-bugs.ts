@@ -25,8 +25,8 @@ export const ELECTION_BUGS: readonly Bug[] = [
     edits: [
       {
         file: 'raft/raft.ts',
-        search: '    if (term > this.currentTerm) {\n      this.currentTerm = term;',
-        replacement: '    if (term >= this.currentTerm) {\n      this.currentTerm = term;',
+        search: '    if (term > this.currentTerm) {\n      this.quiesceRound = 0;',
+        replacement: '    if (term >= this.currentTerm) {\n      this.quiesceRound = 0;',
       },
     ],
     caughtBy: [/one vote a term/],
@@ -38,7 +38,7 @@ export const ELECTION_BUGS: readonly Bug[] = [
     edits: [
       {
         file: 'raft/election.ts',
-        search: 'const free = raft.votedFor === null || raft.votedFor === message.from;',
+        search: 'const free = raft.asleep === null && (raft.votedFor === null || raft.votedFor === message.from);',
         replacement: "const free = raft.votedFor === null || raft.role === 'follower';",
       },
     ],

@@ -25,7 +25,7 @@ export const READ_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/a read misses what was committed/],
-    seeds: 150,
+    seeds: 300,
   },
   {
     name: 'reads without a round',
@@ -64,7 +64,7 @@ export const READ_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/a read misses what was committed/],
-    seeds: 100,
+    seeds: 300,
   },
   {
     name: 'followers answer linearizable reads',

@@ -24,9 +24,8 @@ export const SESSION_BUGS: readonly Bug[] = [
     edits: [
       {
         file: 'kv/exactly-once.ts',
-        search: 'keep(session, { seq: ref.seq, requestDigest: ref.requestDigest, result });',
-        replacement:
-          'if (result === undefined) keep(session, { seq: ref.seq, requestDigest: ref.requestDigest, result });',
+        search: 'keep(session, { seq: ref.seq,',
+        replacement: 'if (result === undefined) keep(session, { seq: ref.seq,',
       },
     ],
     caughtBy: [/exactly once/, /linearizability/],

@@ -21,8 +21,8 @@ export const SNAPSHOT_BUGS: readonly Bug[] = [
       UNCHECKED,
       {
         file: 'kv/key-value-store.ts',
-        search: '(pool, id) => this.#cut?.keepSession(pool, id)',
-        replacement: '() => {}',
+        search: 'this.#cut?.keepSession(pool, id)',
+        replacement: 'void [pool, id]',
       },
     ],
     caughtBy: [/state machine safety/],
@@ -75,9 +75,9 @@ export const SNAPSHOT_BUGS: readonly Bug[] = [
     name: 'the log’s old rows survive a snapshot’s installation',
     edits: [
       {
-        file: 'peer/storage.ts',
-        search: "this.#sql.exec('DELETE FROM log WHERE idx <= ?', deleteTo);",
-        replacement: "this.#sql.exec('DELETE FROM log WHERE idx <= ?', lastIncludedIndex);",
+        file: 'peer/stored-log.ts',
+        search: 'this.truncateFrom(lastIncludedIndex + 1);',
+        replacement: 'for (const index of [...this.#cache.keys()]) this.#forget(index);',
       },
     ],
     caughtBy: [/the log's rows are the core's log/],
@@ -121,17 +121,34 @@ export const SNAPSHOT_BUGS: readonly Bug[] = [
     seeds: 100,
   },
   {
+    name: 'the row of an old version is taken before it is compacted',
+    edits: [
+      {
+        file: 'kv/recycling.ts',
+        search: 'items: tail.itemsEver - supersessions,',
+        replacement: 'items: tail.itemsEver,',
+      },
+      {
+        file: 'kv/key-value-store.ts',
+        search: 'this.#cut?.header.compactedRevision ?? this.#restoredMeta().compactedRevision',
+        replacement: 'this.#restoredMeta().revision',
+      },
+    ],
+    caughtBy: [/linearizab/, /state hash/, /state machine safety/, /not in the queue/, /liveness/],
+    seeds: 60,
+  },
+  {
     name: 'history is deleted that an open cut still shows',
     edits: [
       UNCHECKED,
       {
         file: 'kv/key-value-store.ts',
-        search: 'this.#cut?.header.compactedRevision ?? this.#loadedMeta().compactedRevision',
-        replacement: 'this.#loadedMeta().compactedRevision',
+        search: 'this.#cut?.header.compactedRevision ?? this.#restoredMeta().compactedRevision',
+        replacement: 'this.#restoredMeta().compactedRevision',
       },
     ],
     caughtBy: [/state machine safety/, /liveness/],
-    from: 255,
+    from: 105,
     seeds: 30,
   },
 ];
