@@ -5,7 +5,10 @@ export interface Env {
   readonly PEERS: string;
   readonly HEARTBEAT_MS?: string;
   readonly ELECTION_TIMEOUT_MS?: string;
+  readonly QUIESCE_AFTER_MS?: string;
   readonly STORAGE_LIMIT_BYTES?: string;
+  /** `on` (the default) or `off`: whether concurrent requests share calls of the leader's object. */
+  readonly COALESCING?: string;
   /** The Origin that browsers may call from, `*` for all; empty: none. */
   readonly CORS_ORIGIN?: string;
   /** Secret: who has it may do everything. */

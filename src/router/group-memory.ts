@@ -3,12 +3,14 @@
  * losing it costs a few calls.
  */
 import type { Member, PeerId, PeerView } from '../peer/protocol.ts';
+import { SharedCalls } from './coalescing.ts';
 import { IdentityPool } from './identity.ts';
 import type { RouterPlatform } from './platform.ts';
 
 export class GroupMemory {
   readonly group: string;
   readonly identities: IdentityPool;
+  readonly calls: SharedCalls;
   readonly #platform: RouterPlatform;
   readonly #firstMembers: readonly Member[];
   groupId: string | null = null;
@@ -23,9 +25,10 @@ export class GroupMemory {
   /** The peer that answered the last stale read. */
   staleReader: PeerId | null = null;
 
-  constructor(group: string, platform: RouterPlatform, firstMembers: readonly Member[]) {
+  constructor(group: string, platform: RouterPlatform, firstMembers: readonly Member[], coalescing: boolean) {
     this.group = group;
     this.identities = new IdentityPool(platform);
+    this.calls = new SharedCalls(platform, group, coalescing);
     this.#platform = platform;
     this.#firstMembers = firstMembers;
   }
@@ -94,16 +97,19 @@ const MAX_GROUPS = 1024;
 export class GroupDirectory {
   readonly #platform: RouterPlatform;
   readonly #firstMembers: readonly Member[];
+  readonly #coalescing: boolean;
   readonly #groups = new Map<string, GroupMemory>();
 
-  /** `firstMembers`: whom PEERS names. */
-  constructor(platform: RouterPlatform, firstMembers: readonly Member[]) {
+  /** `firstMembers`: whom PEERS names. `coalescing`: whether requests share calls. */
+  constructor(platform: RouterPlatform, firstMembers: readonly Member[], coalescing: boolean) {
     this.#platform = platform;
     this.#firstMembers = firstMembers;
+    this.#coalescing = coalescing;
   }
 
   of(group: string): GroupMemory {
-    const memory = this.#groups.get(group) ?? new GroupMemory(group, this.#platform, this.#firstMembers);
+    const memory =
+      this.#groups.get(group) ?? new GroupMemory(group, this.#platform, this.#firstMembers, this.#coalescing);
     this.#groups.delete(group);
     this.#groups.set(group, memory);
     const [oldest] = this.#groups.keys();

@@ -20,11 +20,11 @@ export class GroupClient {
   readonly platform: RouterPlatform;
   readonly #context: RouterContext;
 
-  /** `locationHints`: PEERS, one for each peer of a new group. */
-  constructor(platform: RouterPlatform, locationHints: readonly string[]) {
+  /** `locationHints`: PEERS, one for each peer of a new group. `coalescing`: whether requests share calls. */
+  constructor(platform: RouterPlatform, locationHints: readonly string[], coalescing = true) {
     this.platform = platform;
     const firstMembers = membersOfHints(locationHints);
-    const directory = new GroupDirectory(platform, firstMembers);
+    const directory = new GroupDirectory(platform, firstMembers, coalescing);
     this.#context = { platform, directory, firstMembers };
   }
 

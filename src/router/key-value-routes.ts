@@ -63,7 +63,8 @@ async function getKey(c: RouterRequest, key: string, parameters: Parameters): Pr
   const { groups } = c.get('service');
   const { group } = c.get('target');
   const peer = parameters.peer ?? null;
-  const outcome = await groups.read(group, { query: { type: 'get', key: bytes }, consistency, peer });
+  // Others may ride on its call.
+  const outcome = await keepAlive(c, groups.read(group, { query: { type: 'get', key: bytes }, consistency, peer }));
   const { answer, ageMs } = answerOf(outcome);
   const headers = readHeaders(answer.revision, ageMs, consistency === 'stale');
   if (answer.type === 'missing') throw new Problem('key_not_found', 'The key does not exist.', headers);

@@ -1,6 +1,7 @@
 /** One request to whoever leads the group: found, followed, repeated, until an answer or the end of the budget. */
-import type { ClientReply, ClientRequest, Member, Reply } from '../peer/protocol.ts';
+import type { ClientReply, ClientRequest, Member, PeerView } from '../peer/protocol.ts';
 import type { Budget } from './budget.ts';
+import type { Trip } from './coalescing.ts';
 import { DEFAULT_GROUP, makeReady } from './founding.ts';
 import type { GroupMemory } from './group-memory.ts';
 import { LeaderSearch } from './leader-search.ts';
@@ -14,10 +15,11 @@ const MAX_OVERLOADED_TRIES = 3;
 /** A peer without data in a group that exists is not worth looking the group up again and again. */
 const MAX_LOOKUPS = 4;
 
-export interface LeaderRequest<T> {
+export interface LeaderRequest<T> extends Trip {
   readonly group: string;
   /** Made anew for each try: what it acknowledges may have grown. */
   readonly request: () => ClientRequest;
+  /** Of one try. */
   readonly timeoutMs: number;
   /** Null: not a result that this version knows. */
   readonly parse: (result: unknown) => T | null;
@@ -78,25 +80,21 @@ class LeaderConversation<T> {
   }
 
   async #ask(member: Member): Promise<Ended<T>> {
-    const { group, request, timeoutMs, budget } = this.#request;
-    const body = { requests: [request()] };
-    const { platform } = this.#context;
-    const deadlineMs = platform.now() + budget.takeCall(timeoutMs);
-    const reply = await callPeer(platform, group, member, 'client', body, deadlineMs - platform.now());
-    if (reply === null) {
-      this.#uncertain = true;
-      return this.#failed(member, platform.now() < deadlineMs);
+    const arrival = await this.#memory.calls.ask(member, this.#request, this.#request.budget);
+    if (arrival.type === 'silence') {
+      this.#uncertain ||= arrival.sent;
+      return this.#failed(member, arrival.atOnce);
     }
-    if (reply.view.groupId === null) return this.#unfounded(member);
-    this.#learn(member, reply);
-    const [answer] = reply.replies;
-    if (!reply.view.founding || answer?.type !== 'not_leader') return this.#handle(member, answer);
+    const { view, reply } = arrival;
+    if (view.groupId === null) return this.#unfounded(member);
+    this.#learn(member, view);
+    if (!view.founding || reply.type !== 'not_leader') return this.#handle(member, reply);
     this.#search.refused(member.id);
     return this.#lookUp();
   }
 
-  async #handle(member: Member, answer: ClientReply | undefined): Promise<Ended<T>> {
-    switch (answer?.type) {
+  async #handle(member: Member, answer: ClientReply): Promise<Ended<T>> {
+    switch (answer.type) {
       case 'result': {
         const result = this.#request.parse(answer.result);
         if (result === null) break;
@@ -137,11 +135,11 @@ class LeaderConversation<T> {
       return null;
     }
     if (reply.view.groupId === null) return this.#unfounded(member);
-    this.#learn(member, reply);
+    this.#learn(member, reply.view);
     return reply.view.founding ? this.#lookUp() : null;
   }
 
-  #learn(member: Member, { view }: Reply<'stand'>): void {
+  #learn(member: Member, view: PeerView): void {
     this.#memory.learn(view);
     if (this.#memory.term > this.#term) {
       // News, once a term: whoever was elected in it is worth a quick search, however long this one took so far.

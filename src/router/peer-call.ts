@@ -21,18 +21,33 @@ export const QUICK_CALL_MS = 800;
 export async function callPeer<R extends RouterRoute>(
   platform: RouterPlatform,
   group: string,
-  member: Pick<Member, 'slot' | 'incarnation' | 'locationHint'>,
+  member: Callee,
   route: R,
   request: RouterRoutes[R]['request'],
   timeoutMs: number,
 ): Promise<Reply<R> | null> {
+  return (await exchange(platform, group, member, route, request, timeoutMs))?.reply ?? null;
+}
+
+type Callee = Pick<Member, 'slot' | 'incarnation' | 'locationHint'>;
+
+/** As `callPeer`; `bytes`: of the reply's body. */
+export async function exchange<R extends RouterRoute>(
+  platform: RouterPlatform,
+  group: string,
+  member: Callee,
+  route: R,
+  request: RouterRoutes[R]['request'],
+  timeoutMs: number,
+): Promise<{ readonly reply: Reply<R>; readonly bytes: number } | null> {
   const controller = new AbortController();
   const name = objectName(group, member);
   try {
     const body = encodeBody(request);
     const called = platform.call(name, member.locationHint, route, body, controller.signal);
     const bytes = await withTimeout(platform, timeoutMs, called, () => controller.abort());
-    return bytes === null ? null : replySchemas[route].parse(decodeBody(bytes));
+    if (bytes === null) return null;
+    return { reply: replySchemas[route].parse(decodeBody(bytes)), bytes: bytes.byteLength };
   } catch {
     return null;
   }

@@ -19,6 +19,11 @@ export interface RouterPlatform {
     body: Uint8Array<ArrayBuffer>,
     signal: AbortSignal,
   ): Promise<Uint8Array>;
+  /**
+   * What another request may call to let this one go on. The runtime drops it when this one's handler has been cut off; so do
+   * simulators, for which this seam is.
+   */
+  handoff?(run: () => void): () => void;
   /** Structured log line. Never values, keys or secrets. */
   log(event: Record<string, unknown>): void;
 }

@@ -1,5 +1,6 @@
 /** Reads: from the leader, confirmed by a quorum; or stale, from whoever answers. Repeating them is always safe. */
 import type { Answer, Query } from '../kv/commands.ts';
+import { MAX_KEY_BYTES } from '../kv/limits.ts';
 import type { Member } from '../peer/protocol.ts';
 import type { Budget } from './budget.ts';
 import { DEFAULT_GROUP, makeReady } from './founding.ts';
@@ -12,6 +13,8 @@ import type { RouterContext } from './survey.ts';
 
 const READ_TRY_MS = 1200;
 const STALE_TRY_MS = 700;
+/** About what a query takes with a key of the largest size. */
+const QUERY_BYTES = MAX_KEY_BYTES + 64;
 /** Rounds of all peers in which each one lags behind the revision asked for. */
 const MAX_BEHIND_ROUNDS = 3;
 const MAX_OVERLOADED_ROUNDS = 2;
@@ -31,7 +34,9 @@ export async function read(context: RouterContext, group: string, request: Read,
   if (peer === null && consistency === 'stale') return readStale(context, group, query, budget);
   const common = {
     group,
+    company: query.type === 'get' ? ('gets' as const) : null,
     request: () => ({ type: 'query' as const, consistency, query }),
+    bytes: QUERY_BYTES,
     timeoutMs: READ_TRY_MS,
     parse: parseAnswer,
     budget,

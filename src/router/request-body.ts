@@ -19,6 +19,7 @@ export async function readBody(request: Request, platform: RouterPlatform): Prom
     if (tooLarge) throw valueTooLarge();
     return new Uint8Array(0);
   }
+  if (!tooLarge && request.headers.has('Content-Length')) return readWhole(request, platform);
   const reader = (request.body as ReadableStream<Uint8Array>).getReader();
   const bytes = tooLarge ? null : await withTimeout(platform, BODY_TIMEOUT_MS, readAll(reader));
   if (bytes instanceof Uint8Array) return bytes;
@@ -27,8 +28,23 @@ export async function readBody(request: Request, platform: RouterPlatform): Prom
     await withTimeout(platform, DISCARD_TIMEOUT_MS, discard(reader));
   }
   reader.cancel().catch(() => {});
-  if (isOverdue) throw new Problem('request_timeout', `The body took longer than ${BODY_TIMEOUT_MS / 1000} s.`);
+  if (isOverdue) throw overdue();
   throw valueTooLarge();
+}
+
+/** A body that says how long it is: HTTP sees to it that it is no longer. At once it costs less than chunk by chunk. */
+async function readWhole(request: Request, platform: RouterPlatform): Promise<Uint8Array<ArrayBuffer>> {
+  const reading = request.arrayBuffer().catch(() => {
+    throw invalid('The body broke off.');
+  });
+  const buffer = await withTimeout(platform, BODY_TIMEOUT_MS, reading);
+  if (buffer === null) throw overdue();
+  if (buffer.byteLength > MAX_VALUE_BYTES) throw valueTooLarge();
+  return new Uint8Array(buffer);
+}
+
+function overdue(): Problem {
+  return new Problem('request_timeout', `The body took longer than ${BODY_TIMEOUT_MS / 1000} s.`);
 }
 
 function valueTooLarge(): Problem {

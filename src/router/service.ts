@@ -24,7 +24,7 @@ export function services(makePlatform: (env: Env) => RouterPlatform): (env: Env)
     if (known !== undefined) return known;
     const settings = settingsOf(env);
     const platform = makePlatform(env);
-    const service = { settings, platform, groups: new GroupClient(platform, settings.peers) };
+    const service = { settings, platform, groups: new GroupClient(platform, settings.peers, settings.coalescing) };
     made.set(env, service);
     return service;
   };

@@ -7,6 +7,8 @@ export interface Settings {
   readonly peers: readonly string[];
   readonly heartbeatMs: number;
   readonly electionTimeoutMs: number;
+  /** A group that nobody uses for so long goes to sleep; 0: never. */
+  readonly quiesceAfterMs: number;
   readonly storageLimitBytes: number;
   /** `*`, one origin, or null: no browser of another origin may call. */
   readonly corsOrigin: string | null;
@@ -14,6 +16,8 @@ export interface Settings {
   /** Without a token: whether everything is open (else everything is closed). */
   readonly open: boolean;
   readonly chaos: boolean;
+  /** Whether concurrent requests share calls of the leader's object. */
+  readonly coalescing: boolean;
 }
 
 /** https://developers.cloudflare.com/durable-objects/reference/data-location/ */
@@ -22,6 +26,8 @@ export const GROUP_SIZES: readonly number[] = [1, 3, 5, 7];
 
 const DEFAULT_HEARTBEAT_MS = 200;
 const DEFAULT_ELECTION_TIMEOUT_MS = 1000;
+const DEFAULT_QUIESCE_AFTER_MS = 10_000;
+const MAX_QUIESCE_AFTER_MS = 86_400_000;
 const MIN_HEARTBEAT_MS = 10;
 const MAX_HEARTBEAT_MS = 60_000;
 const MAX_ELECTION_TIMEOUT_MS = 600_000;
@@ -48,11 +54,13 @@ export function parseSettings(env: Omit<Env, 'PEER'>): Settings {
     peers: parsePeers(env.PEERS),
     heartbeatMs,
     electionTimeoutMs,
+    quiesceAfterMs: integer(env, 'QUIESCE_AFTER_MS', DEFAULT_QUIESCE_AFTER_MS, 0, MAX_QUIESCE_AFTER_MS),
     storageLimitBytes: integer(env, 'STORAGE_LIMIT_BYTES', DEFAULT_STORAGE_LIMIT_BYTES, 1, MAX_STORAGE_LIMIT_BYTES),
     corsOrigin: parseOrigin(env.CORS_ORIGIN),
     apiToken: parseToken(env.API_TOKEN),
     open: env.OPEN === 'on',
     chaos: env.CHAOS === 'on',
+    coalescing: parseSwitch(env, 'COALESCING', true),
   };
 }
 
@@ -66,7 +74,7 @@ function parsePeers(text: unknown): string[] {
   return hints;
 }
 
-type IntegerVariable = 'HEARTBEAT_MS' | 'ELECTION_TIMEOUT_MS' | 'STORAGE_LIMIT_BYTES';
+type IntegerVariable = 'HEARTBEAT_MS' | 'ELECTION_TIMEOUT_MS' | 'QUIESCE_AFTER_MS' | 'STORAGE_LIMIT_BYTES';
 
 function integer(env: Omit<Env, 'PEER'>, name: IntegerVariable, byDefault: number, min: number, max: number): number {
   const text: unknown = env[name];
@@ -76,6 +84,13 @@ function integer(env: Omit<Env, 'PEER'>, name: IntegerVariable, byDefault: numbe
     throw new SettingsError(`${name} must be an integer from ${min} to ${max}, not ${shown(text)}`);
   }
   return value;
+}
+
+function parseSwitch(env: Omit<Env, 'PEER'>, name: 'COALESCING', byDefault: boolean): boolean {
+  const text: unknown = env[name];
+  if (text === undefined || text === '') return byDefault;
+  if (text !== 'on' && text !== 'off') throw new SettingsError(`${name} must be on or off, not ${shown(text)}`);
+  return text === 'on';
 }
 
 function parseOrigin(text: unknown): string | null {

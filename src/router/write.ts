@@ -1,4 +1,6 @@
 /** One write, under a clerk's identity or the router's own, applied once however often it is sent. */
+
+import { commandBytes } from '../kv/command-bytes.ts';
 import type { Command, CommandResult, Condition, SessionRef } from '../kv/commands.ts';
 import type { Budget } from './budget.ts';
 import type { Lease, LeaseEnd } from './identity.ts';
@@ -118,6 +120,15 @@ function submit(
     const command: Command = { ...operation, session: { ...session(), requestDigest } };
     return { type: 'submit' as const, command };
   };
-  const common = { group, request, timeoutMs: WRITE_TRY_MS, parse: parseCommandResult, budget };
+  const bytes = commandBytes(operation);
+  const common = {
+    group,
+    company: 'writes' as const,
+    request,
+    bytes,
+    timeoutMs: WRITE_TRY_MS,
+    parse: parseCommandResult,
+    budget,
+  };
   return peer === null ? askLeader(context, common) : askPeer(context, { ...common, peer, leads: true, writes: true });
 }

@@ -62,6 +62,8 @@ export class FakePeers {
   /** Seen by every write before it is applied. */
   onCommand: (command: Command, group: FakeGroup) => void = () => {};
   elapsedMs = 0;
+  /** Answers past so many bytes in one call are refused as overloaded. */
+  answerBytesPerBatch = Number.POSITIVE_INFINITY;
   #groups = 0;
 
   /** A group as it is once founded, with its first member leading. */
@@ -69,6 +71,7 @@ export class FakePeers {
     this.#groups += 1;
     const store = createKeyValueStore(new NodeSql(), {});
     store.createTables();
+    store.restore(null);
     const groupId = `group-${this.#groups}`;
     const group: FakeGroup = { groupId, store, members: groupMembers, term: 1, leader: 1, index: 0, founding: false };
     for (const member of groupMembers) this.objects.set(objectName(name, member), group);
@@ -118,8 +121,13 @@ export class FakePeers {
   #handle({ object, route, request }: Call): Record<string, unknown> {
     switch (route) {
       case 'client': {
-        const requests = request.requests as ClientRequest[];
-        const replies = requests.map((one) => this.#client(object, one));
+        let bytes = 0;
+        const replies = (request.requests as ClientRequest[]).map((one): ClientReply => {
+          if (bytes > this.answerBytesPerBatch) return { type: 'overloaded' };
+          const reply = this.#client(object, one);
+          if (one.type === 'query') bytes += encodeBody(reply).byteLength;
+          return reply;
+        });
         return { view: this.view(object), replies };
       }
       case 'stand':
@@ -155,6 +163,23 @@ export class FakePeers {
     if (!group.store.accepts(request.command)) return { type: 'refused' };
     if (!leads) return { type: 'not_leader' };
     return { type: 'result', result: this.apply(group, request.command as Command), ageMs: null };
+  }
+
+  /** A write of somebody else's, done now. */
+  write(name: string, key: string, value: string): void {
+    const group = this.objects.get(`${name}/1.1`);
+    if (group === undefined) throw new Error(`no group ${name}`);
+    const digest = new Uint8Array(16);
+    const session = { pool: 'clerk' as const, id: `writer-${group.index}`, seq: 1, acked: 0, requestDigest: digest };
+    const encoder = new TextEncoder();
+    this.apply(group, {
+      op: 'put',
+      key: encoder.encode(key),
+      value: encoder.encode(value),
+      valueDigest: digest,
+      condition: null,
+      session,
+    });
   }
 
   apply(group: FakeGroup, command: Command): unknown {

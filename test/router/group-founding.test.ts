@@ -49,7 +49,7 @@ describe('the group default', () => {
     router.peers.silent('default/3.1');
     const { result, tookMs } = await router.timed(router.groups.write('default', put('a', '1')));
     expect(result).toEqual(failure('no_leader'));
-    expect(tookMs).toBeLessThanOrEqual(9500);
+    expect(tookMs).toBeLessThanOrEqual(8500);
     expect(router.peers.callsOf('found')).toEqual([]);
   });
 
@@ -102,7 +102,7 @@ describe('other groups', () => {
     expect(await router.run(router.groups.existence('g'))).toBe('unknown');
     const { result, tookMs } = await router.timed(router.groups.read('g', get('a')));
     expect(result).toEqual(failure('no_leader'));
-    expect(tookMs).toBeLessThanOrEqual(9500);
+    expect(tookMs).toBeLessThanOrEqual(8500);
   });
 
   test('are created once', async () => {
@@ -262,7 +262,7 @@ describe('deletion', () => {
     router.peers.down('g/5.1');
     const { result, tookMs } = await router.timed(router.another().delete('g'));
     expect(result).toEqual(failure('peer_unreachable'));
-    expect(tookMs).toBeLessThanOrEqual(9500);
+    expect(tookMs).toBeLessThanOrEqual(8500);
     expect(router.peers.objects.has('g/1.1')).toBe(true);
     router.peers.fate = () => 'pass';
     expect(await router.run(router.another().delete('g'))).toEqual({ ok: true, deleted: true });

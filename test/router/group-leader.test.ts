@@ -4,7 +4,7 @@ import { members } from './fake-peers.ts';
 import { get, HINTS_OF_THREE, put, SimulatedRouter } from './simulated-router.ts';
 
 const WRITTEN = { ok: true, result: { type: 'written', created: true, revision: 1, version: 1, replayed: false } };
-const REQUEST_MS = 9500;
+const REQUEST_MS = 8500;
 
 function foundedRouter() {
   const router = new SimulatedRouter();

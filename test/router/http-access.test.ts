@@ -107,12 +107,19 @@ describe('settings', () => {
       peers: ['weur', 'enam', 'wnam'],
       heartbeatMs: 200,
       electionTimeoutMs: 1000,
+      quiesceAfterMs: 10_000,
       storageLimitBytes: 4_000_000_000,
       corsOrigin: null,
       apiToken: null,
       open: false,
       chaos: false,
+      coalescing: true,
     });
+  });
+
+  test('COALESCING may be on or off', () => {
+    expect(parseSettings({ ...base, COALESCING: 'on' }).coalescing).toBe(true);
+    expect(parseSettings({ ...base, COALESCING: 'off' }).coalescing).toBe(false);
   });
 
   test.each([
@@ -146,6 +153,8 @@ describe('settings', () => {
     [{ CORS_ORIGIN: 'a.example' }, 'CORS_ORIGIN'],
     [{ CORS_ORIGIN: 'https://a.example,https://b.example' }, 'CORS_ORIGIN'],
     [{ CORS_ORIGIN: 'null' }, 'CORS_ORIGIN'],
+    [{ COALESCING: 'yes' }, 'COALESCING'],
+    [{ COALESCING: true }, 'COALESCING'],
     [{ API_TOKEN: 'two words' }, 'API_TOKEN'],
     [{ API_TOKEN: 'trailing\n' }, 'API_TOKEN'],
   ])('%j is refused by name', async (variables, name) => {
