@@ -1,59 +1,53 @@
-/** A closed loop: so many connections, each sending its next request when the last is answered. */
-import { Agent, request } from 'node:http';
-
-export interface LoadResult {
-  readonly requestsPerSecond: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  readonly errors: number;
-}
+/** A load, written down once for every generator: requests with places for numbers, sent in turn by a closed loop. */
 
 export interface LoadRequest {
   readonly method: string;
   readonly path: string;
-  readonly body?: Uint8Array<ArrayBuffer>;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** As long for each number, since its length is a header. */
+  readonly body?: string;
+  /** Which number `{key}` is, from the number of the request. */
+  readonly key: KeyRule;
 }
+
+/**
+ * `new`: another one for each request. `known`: one of KNOWN_KEYS, all in turn. `shared`: a new one for every APPENDS_TO_A_KEY
+ * requests.
+ */
+export type KeyRule = 'new' | 'known' | 'shared';
 
 export interface Load {
   readonly url: string;
   readonly connections: number;
-  readonly durationMs: number;
-  /** The next request; `number` grows by one. */
-  readonly next: (number: number) => LoadRequest;
+  /** An integer: wrk takes no other. */
+  readonly seconds: number;
+  /** In turn. */
+  readonly requests: readonly LoadRequest[];
+  /** Ends it before its time; what it tells then is of an unknown time, and only its errors count. */
+  readonly signal?: AbortSignal;
 }
 
-export async function runLoad({ url, connections, durationMs, next }: Load): Promise<LoadResult> {
-  const agent = new Agent({ keepAlive: true, maxSockets: connections });
-  const latenciesMs: number[] = [];
-  let errors = 0;
-  let number = 0;
-  const startMs = performance.now();
-  const loop = async (): Promise<void> => {
-    while (performance.now() - startMs < durationMs) {
-      const { method, path, body } = next(number);
-      number += 1;
-      const sentMs = performance.now();
-      const status = await send(agent, new URL(path, url), method, body).catch(() => 0);
-      if (status >= 200 && status < 300) latenciesMs.push(performance.now() - sentMs);
-      else errors += 1;
-    }
-  };
-  await Promise.all(Array.from({ length: connections }, loop));
-  const seconds = (performance.now() - startMs) / 1000;
-  agent.destroy();
-  latenciesMs.sort((a, b) => a - b);
-  const quantile = (q: number): number => latenciesMs[Math.floor(q * (latenciesMs.length - 1))] ?? Number.NaN;
-  return { requestsPerSecond: latenciesMs.length / seconds, p50Ms: quantile(0.5), p99Ms: quantile(0.99), errors };
+export const KNOWN_KEYS = 1000;
+export const APPENDS_TO_A_KEY = 16;
+/** A prime that does not divide KNOWN_KEYS: neighbours in time are none in the key's order. */
+export const STRIDE = 617;
+/** Of `{key}` and `{count}`. */
+export const NUMBER_DIGITS = 12;
+/** `{seq}` of request 0: seq 1 opens a clerk's session, alone. */
+export const FIRST_SEQ = 2;
+/** Longer than any answer may take by contract. */
+export const REQUEST_TIMEOUT_SECONDS = 20;
+
+export function keyNumber(rule: KeyRule, count: number): number {
+  if (rule === 'new') return count;
+  return rule === 'known' ? (count * STRIDE) % KNOWN_KEYS : Math.floor(count / APPENDS_TO_A_KEY);
 }
 
-function send(agent: Agent, url: URL, method: string, body: Uint8Array | undefined): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const outgoing = request({ agent, host: url.hostname, port: url.port, path: url.pathname, method }, (response) => {
-      response.resume();
-      response.once('end', () => resolve(response.statusCode ?? 0));
-      response.once('error', reject);
-    });
-    outgoing.once('error', reject);
-    outgoing.end(body);
-  });
+/** `text` with its places filled for request number `count`, from 0. */
+export function filled(text: string, rule: KeyRule, count: number): string {
+  const digits = (value: number): string => String(value).padStart(NUMBER_DIGITS, '0');
+  return text
+    .replaceAll('{key}', () => digits(keyNumber(rule, count)))
+    .replaceAll('{count}', () => digits(count))
+    .replaceAll('{seq}', () => String(count + FIRST_SEQ));
 }

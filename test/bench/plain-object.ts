@@ -17,8 +17,8 @@ export class PlainObject extends DurableObject<Env> {
   override async fetch(request: Request): Promise<Response> {
     const key = new URL(request.url).pathname;
     if (request.method === 'PUT') {
-      this.#sql.exec('INSERT OR REPLACE INTO kv VALUES (?, ?)', key, await request.arrayBuffer());
-      return Response.json({});
+      const cursor = this.#sql.exec('INSERT OR REPLACE INTO kv VALUES (?, ?)', key, await request.arrayBuffer());
+      return Response.json({ rowsWritten: cursor.rowsWritten });
     }
     const [row] = this.#sql.exec<{ value: ArrayBuffer }>('SELECT value FROM kv WHERE key = ?', key);
     return row === undefined ? new Response(null, { status: 404 }) : new Response(row.value);
