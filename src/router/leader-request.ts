@@ -1,16 +1,22 @@
 /** One request to whoever leads the group: found, followed, repeated, until an answer or the end of the budget. */
 import type { ClientReply, ClientRequest, Member, PeerView } from '../peer/protocol.ts';
 import type { Budget } from './budget.ts';
-import type { Trip } from './coalescing.ts';
+import type { Arrival, Trip } from './coalescing.ts';
 import { DEFAULT_GROUP, makeReady } from './founding.ts';
 import type { GroupMemory } from './group-memory.ts';
 import { LeaderSearch } from './leader-search.ts';
 import { type Failed, failed } from './outcome.ts';
 import { callPeer, QUICK_CALL_MS } from './peer-call.ts';
+import { withTimeout } from './platform.ts';
 import type { RouterContext } from './survey.ts';
 
 /** Between two requests to stand, in one isolate; what comes sooner only asks whom a peer follows. */
 const STAND_EVERY_MS = 100;
+/** A leader that has not answered for so long may be cut off from its followers: they are asked as well, and it is waited for. */
+const PATIENCE_MS = 200;
+const WATCH_EVERY_MS = 20;
+/** In one try; a peer that is asked once stands when it may. */
+const STANDS_MEANWHILE = 2;
 const MAX_OVERLOADED_TRIES = 3;
 /** A peer without data in a group that exists is not worth looking the group up again and again. */
 const MAX_LOOKUPS = 4;
@@ -80,7 +86,15 @@ class LeaderConversation<T> {
   }
 
   async #ask(member: Member): Promise<Ended<T>> {
-    const arrival = await this.#memory.calls.ask(member, this.#request, this.#request.budget);
+    const { platform } = this.#context;
+    const asked = this.#memory.calls.ask(member, this.#request, this.#request.budget);
+    const arrival = (await withTimeout(platform, PATIENCE_MS, asked)) ?? (await this.#waitAndWatch(member, asked));
+    if (arrival === null) {
+      // Another leads by now. What this one was asked it may have done, or may do yet: it is repeated under the same seq.
+      this.#uncertain = true;
+      this.#search.refused(member.id);
+      return null;
+    }
     if (arrival.type === 'silence') {
       this.#uncertain ||= arrival.sent;
       return this.#failed(member, arrival.atOnce);
@@ -91,6 +105,36 @@ class LeaderConversation<T> {
     if (!view.founding || reply.type !== 'not_leader') return this.#handle(member, reply);
     this.#search.refused(member.id);
     return this.#lookUp();
+  }
+
+  /** Meanwhile the others are asked to stand, which they do only if they do not hear from it either. Null: another leads now. */
+  async #waitAndWatch(member: Member, asked: Promise<Arrival>): Promise<Arrival | null> {
+    const memory = this.#memory;
+    const { platform } = this.#context;
+    const { budget } = this.#request;
+    const { term } = memory;
+    const others = memory.members.filter(({ id }) => id !== member.id).slice(0, STANDS_MEANWHILE);
+    for (;;) {
+      if (memory.term > term && memory.leader !== null && memory.leader !== member.id) return null;
+      const mayAsk = !budget.spent && platform.now() - memory.stoodAtMs >= STAND_EVERY_MS;
+      const other = mayAsk ? others.shift() : undefined;
+      const waiting =
+        other === undefined ? withTimeout(platform, WATCH_EVERY_MS, asked) : this.#askToStand(other, asked);
+      const arrival = await waiting;
+      if (arrival !== null) return arrival;
+    }
+  }
+
+  /** Null: what was asked of the leader has not been answered yet. */
+  #askToStand(other: Member, asked: Promise<Arrival>): Promise<Arrival | null> {
+    const { platform } = this.#context;
+    const { group, budget } = this.#request;
+    this.#memory.stoodAtMs = platform.now();
+    const standing = callPeer(platform, group, other, 'stand', {}, budget.takeCall(QUICK_CALL_MS)).then((reply) => {
+      if (reply !== null) this.#memory.learn(reply.view);
+      return null;
+    });
+    return Promise.race([asked, standing]);
   }
 
   async #handle(member: Member, answer: ClientReply): Promise<Ended<T>> {

@@ -105,7 +105,7 @@ describe('settings', () => {
   test('have defaults', () => {
     expect(parseSettings(base)).toEqual({
       peers: ['weur', 'enam', 'wnam'],
-      heartbeatMs: 200,
+      heartbeatMs: 100,
       electionTimeoutMs: 1000,
       quiesceAfterMs: 10_000,
       storageLimitBytes: 4_000_000_000,
@@ -145,7 +145,7 @@ describe('settings', () => {
     [{ HEARTBEAT_MS: '200.5' }, 'HEARTBEAT_MS'],
     [{ HEARTBEAT_MS: 200 }, 'HEARTBEAT_MS'],
     [{ HEARTBEAT_MS: '-200' }, 'HEARTBEAT_MS'],
-    [{ ELECTION_TIMEOUT_MS: '600' }, 'ELECTION_TIMEOUT_MS'],
+    [{ ELECTION_TIMEOUT_MS: '300' }, 'ELECTION_TIMEOUT_MS'],
     [{ ELECTION_TIMEOUT_MS: 'soon' }, 'ELECTION_TIMEOUT_MS'],
     [{ STORAGE_LIMIT_BYTES: '0' }, 'STORAGE_LIMIT_BYTES'],
     [{ STORAGE_LIMIT_BYTES: '99999999999' }, 'STORAGE_LIMIT_BYTES'],

@@ -148,7 +148,6 @@ export const SNAPSHOT_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/state machine safety/, /liveness/],
-    from: 105,
-    seeds: 30,
+    seeds: 60,
   },
 ];
