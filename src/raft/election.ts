@@ -22,15 +22,15 @@ export function handleRequestVote(raft: Raft, message: RequestVote): void {
 
 function handlePreVote(raft: Raft, message: RequestVote): void {
   if (message.term <= raft.currentTerm) return reply(raft, message, false, null);
-  if (raft.leaderId === message.from && message.term === raft.currentTerm + 1) releaseLeader(raft, message);
+  if (raft.leaderId === message.from) releaseLeader(raft, message);
   const retryAfterMs = stickyForMs(raft, message.unanswered);
   if (retryAfterMs > 0) return reply(raft, message, false, retryAfterMs);
   reply(raft, message, raft.log.isUpToDate(message.lastLogIndex, message.lastLogTerm), null);
 }
 
 /**
- * The very leader that this voter follows asks for the term after its own: its object restarted without memory, and
- * leads no more. (A late pre-vote from before it was elected asks for the term that it leads, not for the next.)
+ * The very leader that this voter follows asks for a term after its own: its object restarted without memory, and
+ * leads no more. (A late pre-vote from before it was elected asks for the term that it leads, not for a newer one.)
  */
 function releaseLeader(raft: Raft, message: RequestVote): void {
   raft.leaderId = null;

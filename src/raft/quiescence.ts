@@ -27,6 +27,8 @@ import type { PeerId, QuiesceRecord } from './types.ts';
 export interface QuiesceAttempt {
   /** Followers that were asked, by the number of the question; null: they are to be. */
   readonly waiting: Map<PeerId, number | null>;
+  /** Those that agreed. */
+  readonly asleep: Set<PeerId>;
 }
 
 // ---- restore
@@ -81,7 +83,16 @@ export function maybeQuiesce(raft: Raft): void {
     return;
   }
   const attempt = raft.attempt ?? beginAttempt(raft);
-  if (attempt.waiting.size === 0) fallAsleep(raft, raft.id);
+  if (everybodySleeps(raft, attempt)) fallAsleep(raft, raft.id);
+}
+
+/** One that was dead when the attempt began may have come back since: it is asked as well. */
+function everybodySleeps(raft: Raft, { waiting, asleep }: QuiesceAttempt): boolean {
+  for (const progress of raft.progress.values()) {
+    const { id } = progress;
+    if (!isDead(raft, progress) && !asleep.has(id) && !waiting.has(id)) waiting.set(id, null);
+  }
+  return waiting.size === 0;
 }
 
 /** Everything is committed, applied, and the same on every live peer; nobody waits for anything. */
@@ -103,9 +114,7 @@ function isDead(raft: Raft, progress: Progress): boolean {
 
 function beginAttempt(raft: Raft): QuiesceAttempt {
   raft.quiesceRound += 1;
-  const waiting = new Map<PeerId, number | null>();
-  for (const progress of raft.progress.values()) if (!isDead(raft, progress)) waiting.set(progress.id, null);
-  raft.attempt = { waiting };
+  raft.attempt = { waiting: new Map(), asleep: new Set() };
   return raft.attempt;
 }
 
@@ -130,6 +139,7 @@ export function noteQuiesceAnswer(raft: Raft, from: PeerId, seq: number, quiesce
   if (attempt?.waiting.get(from) !== seq) return;
   if (quiesced) {
     attempt.waiting.delete(from);
+    attempt.asleep.add(from);
     return;
   }
   cancelAttempt(raft);

@@ -13,8 +13,6 @@ const FOUNDING_TERM = 1;
 interface Contact {
   /** When each object last answered this instance, on the instance's own clock; being elected counts for all. */
   readonly heardMs: Map<string, number>;
-  /** Those that answered in the event at hand. */
-  readonly answered: Set<string>;
   slept: boolean;
 }
 
@@ -32,19 +30,8 @@ export class ElectionRecord {
 
   /** Of an instance that is seen for the first time. */
   watch(instance: Instance): void {
-    const contact: Contact = { heardMs: new Map(), answered: new Set(), slept: instance.restoredFrom !== null };
+    const contact: Contact = { heardMs: new Map(), slept: instance.restoredFrom !== null };
     this.#contacts.set(instance, contact);
-    const { platform } = instance.peer;
-    const call = platform.call.bind(platform);
-    platform.call = (name, hint, route, body, timeoutMs) => {
-      const answer = call(name, hint, route, body, timeoutMs);
-      if (route === 'raft')
-        answer.then(
-          () => void contact.answered.add(name),
-          () => {},
-        );
-      return answer;
-    };
   }
 
   /** A term begins with a candidate: nothing else raises it, a pre-vote least of all. Votes are noted on the way. */
@@ -86,11 +73,9 @@ export class ElectionRecord {
     const contact = this.#contacts.get(instance);
     const raft = instance.peer.raft!;
     if (contact === undefined) return;
-    const { heardMs, answered } = contact;
-    if (answered.size > 0) {
-      for (const name of answered) heardMs.set(name, raft.nowMs);
-      answered.clear();
-    }
+    const { heardMs } = contact;
+    for (const name of instance.answeredBy) heardMs.set(name, raft.nowMs);
+    instance.answeredBy.clear();
     if (raft.role !== 'leader') return;
     // Who sleeps hears from nobody; when it wakes, a quorum has the election timeout to answer.
     if (raft.asleep !== null) contact.slept = true;

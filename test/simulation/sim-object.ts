@@ -22,6 +22,8 @@ export class Instance {
    * that fails breaks it for good (workerd, io-gate.c++): nothing leaves this instance any more.
    */
   gateBroken = false;
+  /** Peers that have answered a call of its since somebody looked. */
+  readonly answeredBy = new Set<string>();
   depth = 0;
   callsThisEvent = 0;
   /** Requests that it has not answered. */

@@ -349,6 +349,7 @@ export class World {
         this.#exchange(object.name, to, route, body, depth, (answer) =>
           settle(() => {
             cancelTimeout();
+            if (route === 'raft' && !(answer instanceof Error)) instance.answeredBy.add(to);
             if (answer instanceof Error) reject(answer);
             else resolve(answer);
           }),
