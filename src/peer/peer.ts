@@ -48,6 +48,8 @@ export interface PeerSettings {
  * shares the next one: many small entries would cost a flush each on every peer.
  */
 const UNCOMMITTED_ENTRIES = 2;
+/** What is applied waits so long for the next entry, to be on disk with one flush; what comes first takes it along. */
+const LATE_WRITES_MS = 10;
 
 export class PeerGone extends Error {
   override readonly name = 'PeerGone';
@@ -269,8 +271,10 @@ export class Peer {
       }
       this.storage.flushState();
       if (answersFirst) this.#writeLater();
-      else this.#writeNow();
+      else if (this.wrote) this.#writeNow();
       this.#outbox.send();
+      // What earlier turns have put off need not be on disk before anything is sent.
+      if (!answersFirst) this.#writeNow();
       if (this.#own !== null) this.#awaitDurable(this.#own);
       if (this.raft !== null && this.raft.asleep !== null) this.alarm.cancel();
       else if (this.raft !== null) this.alarm.require(this.#deadlineMs, this.wrote);
@@ -280,9 +284,10 @@ export class Peer {
     }
   }
 
-  /** The answers at hand leave, as far as they wait for nothing else; then what they caused is written, with what came meanwhile. */
+  /** The answers at hand leave, as far as they wait for nothing else; then what they caused is written, with what comes meanwhile. */
   #writeLater(): void {
-    this.#cancelLateWrites ??= this.platform.setTimer(0, () => {
+    const delayMs = this.proposals.queued > 0 ? 0 : LATE_WRITES_MS;
+    this.#cancelLateWrites ??= this.platform.setTimer(delayMs, () => {
       this.#cancelLateWrites = null;
       this.#continue(() => {});
     });

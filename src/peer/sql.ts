@@ -12,6 +12,7 @@ export interface Sql {
    * Runs exactly one statement with one value for each `?`, and returns all of its rows at once, as arrays in the
    * order of the columns. Integers are JavaScript numbers (safe integers only), blobs are `Uint8Array`. Never lazy:
    * there is no cursor that a later write could invalidate. Callers bound the number of rows by `LIMIT`.
+   * What is given must not change afterwards: a write may be put off (write-behind.ts).
    * Throws on any error; the peer ends its instance then (design: "a throw ends the instance").
    */
   exec(statement: string, ...parameters: SqlValue[]): SqlRow[];
