@@ -24,6 +24,7 @@ import { type RouterPlatform, withTimeout } from './platform.ts';
 /** For so long after a call that others may come back whom it has answered: they would share the next one. */
 const HOLD_MS = 2;
 const LATELY_MS = 500;
+const SHORTEST_PAUSE_MS = 0.1;
 /**
  * For each call that is under way, a request waits so long at the most: slow calls (a far leader, one that hangs) hold nobody up, and
  * the more of them there are, the fewer are added.
@@ -81,7 +82,8 @@ class Passenger {
   async pause(platform: RouterPlatform, durationMs: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#wake = platform.handoff?.(resolve) ?? resolve;
-    await withTimeout(platform, durationMs, promise);
+    // A rest so small that adding it changes no clock would be waited for again and again, and time would stand still (seed 10341).
+    await withTimeout(platform, Math.max(durationMs, SHORTEST_PAUSE_MS), promise);
   }
 
   /** Called by other requests: it goes on in its own handler, if that is still there. */

@@ -13,6 +13,10 @@ export const seed = Number(process.env.ATTACK_SEED ?? Math.floor(Math.random() *
 /** What a test may take, ms: it grows with the number of runs. */
 export const timeoutOf = (timeoutMs: number): number => timeoutMs * Math.max(1, factor);
 
+/** Within a test's 60 s: what fails is told as far as it is shrunk by then. */
+const SHRINK_WITHIN_MS = 50_000;
+
 export function runs<T>(count: number): Parameters<T> {
-  return { numRuns: Math.max(1, Math.round(count * factor)), seed, endOnFailure: false };
+  const numRuns = Math.max(1, Math.round(count * factor));
+  return { numRuns, seed, interruptAfterTimeLimit: timeoutOf(SHRINK_WITHIN_MS), markInterruptAsFailure: true };
 }

@@ -27,7 +27,7 @@ const PART_A: readonly LabTest[] = [
   {
     name: 'TestSpeed4A',
     servers: 3,
-    bound: '1,000 Appends at ≤ 33.33 ms and ≤ 5.1 RPCs',
+    bound: '1,000 Appends at ≤ 33.33 ms and ≤ 3.05 RPCs',
     run: (options) => speed(options, null),
   },
   partA('TestConcurrent', { clients: 5 }),
@@ -80,7 +80,7 @@ const PART_B: readonly LabTest[] = [
   {
     name: 'TestSpeed4B',
     servers: 3,
-    bound: '1,000 Appends at ≤ 33.33 ms and ≤ 5.1 RPCs; log ≤ 8,000 B',
+    bound: '1,000 Appends at ≤ 33.33 ms and ≤ 3.05 RPCs; log ≤ 8,000 B',
     run: (options) => speed(options, MAX_RAFT_STATE_BYTES),
   },
   partB('TestSnapshotRecover', { clients: 1, crash: true }),

@@ -63,7 +63,7 @@ const PART_B: readonly LabTest[] = [
   {
     name: 'TestSpeed kvraft4B',
     servers: 3,
-    bound: '1,000 Puts at ≤ 33.33 ms and ≤ 5.1 RPCs; version 1,000',
+    bound: '1,000 Puts at ≤ 33.33 ms and ≤ 3.05 RPCs; version 1,000',
     run: (options) => speed(options, null),
   },
   partB('TestConcurrent', { clients: 5 }),
@@ -100,7 +100,7 @@ const PART_C: readonly LabTest[] = [
   {
     name: 'TestSpeed kvraft4C',
     servers: 3,
-    bound: '1,000 Puts at ≤ 33.33 ms and ≤ 5.1 RPCs; version 1,000; log ≤ 8,000 B',
+    bound: '1,000 Puts at ≤ 33.33 ms and ≤ 3.05 RPCs; version 1,000; log ≤ 8,000 B',
     run: (options) => speed(options, MAX_RAFT_STATE_BYTES),
   },
   partC('TestSnapshotRecover', { clients: 1, crash: true }),

@@ -35,8 +35,8 @@ function deadFollowers(lab: RaftLab): void {
   lab.sleep(2000);
   const before = lab.network.requests;
   lab.sleep(seconds * 1000);
-  // Five heartbeats to each live one, and no more for those that are dead.
-  atMost(lab, 'idleRpcsPerS', (lab.network.requests - before) / seconds, 20);
+  // Ten heartbeats to each live one, and no more for those that are dead.
+  atMost(lab, 'idleRpcsPerS', (lab.network.requests - before) / seconds, 40);
 }
 
 function catchUp(lab: RaftLab): void {
@@ -105,7 +105,7 @@ export const RAFT_COST_TESTS: readonly LabTest[] = [
     'each command at most twice to each follower',
     lossyBytes,
   ),
-  raftTest('TestDeadFollowers beyond', { servers: 5 }, '≤ 20 RPCs/s, idle, 2 of 5 dead', deadFollowers),
+  raftTest('TestDeadFollowers beyond', { servers: 5 }, '≤ 40 RPCs/s, idle, 2 of 5 dead', deadFollowers),
   raftTest('TestCatchUp beyond', { servers: 3 }, '2,000 commands in ≤ 12 RPCs, ≤ 70 B each, 2 s', catchUp),
   raftTest('TestConflict beyond', { servers: 5 }, 'two logs, 300 entries off, repaired in ≤ 8 RPCs each', conflict),
   raftTest('TestFailover beyond', { servers: 5 }, 'a leader within 5 s of the crash, 15 times', failover),

@@ -1,6 +1,7 @@
 /**
  * What a leader and a candidate are answered: garbage, answers of others, of before, of another group. None counts as an answer: only
- * what a majority has truly said commits an entry or elects, and once the others speak plainly again, all goes on.
+ * what a majority has truly said commits an entry or elects, only what all who live have truly said lets a leader sleep, and once the
+ * others speak plainly again, all goes on.
  * Longer, or again: see test/attack/runs.ts.
  */
 import fc from 'fast-check';
@@ -20,12 +21,18 @@ afterAll(() => tally.print(`Answers to a leader, seed ${seed}`));
 
 /** A leader-to-be, and others that answer by the book, unless the test answers in their place. */
 class Group {
-  readonly lone = new LonePeer((sql) => new Counters(sql));
+  readonly lone: LonePeer;
   /** Of each other peer: the log that it truly has, and the votes that it truly gave, by term. */
   readonly matched = new Map(OTHERS.map((id) => [id, 0]));
   readonly grants = new Map<number, Set<number>>();
+  /** Who truly sleeps, and in which round. */
+  readonly sleeps = new Map<number, number>();
   /** Answers that were given, for replays. */
   readonly said: Loose[] = [];
+
+  constructor(quiesceAfterMs = 0) {
+    this.lone = new LonePeer((sql) => new Counters(sql), { quiesceAfterMs });
+  }
 
   async found(): Promise<void> {
     const { lone } = this;
@@ -38,12 +45,13 @@ class Group {
     for (let i = 0; i < 3; i += 1) await settled();
   }
 
-  /** What the called peer says by the book; it keeps its word from now on. */
-  honest({ to, body }: Call): Loose {
+  /** What the called peer says by the book; it keeps its word from now on. `busy`: it cannot sleep now. */
+  honest({ to, body }: Call, busy = false): Loose {
     const [message] = body.messages as Loose[];
     const id = Number(to.at(-3));
     const base = { term: message.term, from: id, to: 1, seq: message.seq };
     if (message.type === 'RequestVote') {
+      this.sleeps.delete(id);
       if (!message.preVote) this.grants.set(message.term, (this.grants.get(message.term) ?? new Set()).add(id));
       // To a pre-vote it answers in its own term.
       const term = message.preVote ? message.term - 1 : message.term;
@@ -60,8 +68,17 @@ class Group {
       applyVersion: 1,
       success,
       matchIndex: success ? message.lastIndex : 0,
+      quiesced: success && this.#sleeps(id, message, busy),
     };
     return this.#said({ ...reply, conflictIndex: conflict, conflictTerm: conflict === 0 ? 0 : 1 }, body.groupId);
+  }
+
+  /** A newer round wakes it; it sleeps when it is asked to and has no more, and no less, than the leader. */
+  #sleeps(id: number, { quiesce, quiesceRound, lastIndex, leaderCommit }: Loose, busy: boolean): boolean {
+    if (quiesceRound > (this.sleeps.get(id) ?? 0)) this.sleeps.delete(id);
+    const equal = lastIndex === this.matched.get(id) && leaderCommit === lastIndex;
+    if (quiesce && equal && !busy && !this.sleeps.has(id)) this.sleeps.set(id, quiesceRound);
+    return quiesce && this.sleeps.get(id) === quiesceRound;
   }
 
   #said(reply: Loose, groupId: unknown): Loose {
@@ -79,6 +96,18 @@ class Group {
     expect(copies, `copies of entry ${raft.commitIndex}`).toBeGreaterThanOrEqual(MAJORITY);
     if (raft.role !== 'leader' || raft.currentTerm === 1) return;
     expect(1 + (this.grants.get(raft.currentTerm)?.size ?? 0), 'votes of its term').toBeGreaterThanOrEqual(MAJORITY);
+  }
+
+  /** A leader that sleeps is told so by all who were not silent for long, in that round. True: it sleeps. */
+  checkSleep(): boolean {
+    const { raft } = this.lone.peer;
+    if (raft?.role !== 'leader' || raft.asleep === null) return false;
+    for (const { id, silent, matchIndex } of raft.progress.values()) {
+      if (silent) continue;
+      expect(this.sleeps.get(id), `round in which peer ${id} sleeps`).toBe(raft.asleep.round);
+      expect(this.matched.get(id)).toBe(matchIndex);
+    }
+    return true;
   }
 
   async pass(stepMs: number): Promise<Call[]> {
@@ -142,6 +171,7 @@ const WRONG: Readonly<Record<string, (right: Loose, draw: number, group: Group) 
         matchIndex: 1,
         conflictIndex: 0,
         conflictTerm: 0,
+        quiesced: false,
       },
     ].filter(({ type }) => type !== reply.type);
     return { ...right, replies: [pick(kinds, draw)] };
@@ -154,10 +184,11 @@ function answer(group: Group, call: Call, kind: string, draw: number): void {
   const wrong = WRONG[kind];
   tally.note(asked, wrong === undefined ? 'by the book' : kind, kind === 'lost' ? 'lost' : 'answered');
   if (kind === 'lost') return call.fail();
-  if (wrong === undefined) return call.answer(group.honest(call));
+  if (wrong === undefined) return call.answer(group.honest(call, kind === 'busy'));
   // Bent from what it would have said; it says nothing, so it has promised nothing.
   const book = new Group();
   for (const [id, index] of group.matched) book.matched.set(id, index);
+  for (const [id, round] of group.sleeps) book.sleeps.set(id, round);
   call.answer(wrong(book.honest(call), draw, group) ?? {});
 }
 
@@ -201,6 +232,47 @@ test('what nobody truly said counts for nothing', { timeout: timeoutOf(60_000) }
   );
 });
 
+test('a leader sleeps only when all who live have truly said that they do', {
+  timeout: timeoutOf(60_000),
+}, async () => {
+  const QUIESCE_AFTER_MS = 300;
+  const BUSY = new Array(6).fill('busy');
+  const step = fc.record({
+    // Mostly the truth, or the leader would never sleep.
+    kinds: fc.array(fc.constantFrom(...new Array(40).fill('honest'), ...BUSY, 'lost', ...Object.keys(WRONG)), {
+      minLength: 8,
+      maxLength: 8,
+    }),
+    draw: fc.nat(),
+    write: fc.constantFrom(true, ...new Array(9).fill(false)),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 60, size: 'max' }), async (steps) => {
+      const group = new Group(QUIESCE_AFTER_MS);
+      await group.found();
+      const written: Promise<unknown>[] = [];
+      const take = async (kinds: readonly string[], draw: number, write: boolean): Promise<void> => {
+        const requests = [{ type: 'submit', command: { add: 1, to: 'x' } }];
+        if (write) written.push(group.lone.post('client', { requests }));
+        for (const [i, call] of (await group.pass(STEP_MS)).entries()) {
+          answer(group, call, kinds[i % kinds.length] ?? 'lost', draw + i);
+        }
+        for (let i = 0; i < 3; i += 1) await settled();
+        group.check();
+        if (group.checkSleep()) tally.note('the leader', 'idle', 'sleeps');
+      };
+      for (const { kinds, draw, write } of steps) await take(kinds, draw, write);
+      // They speak plainly again. A write wakes them; afterwards all of them go to sleep.
+      await take(['honest'], 0, true);
+      for (let i = 0; i < 100 && !group.checkSleep(); i += 1) await take(['honest'], i, false);
+      expect(group.checkSleep(), 'the leader sleeps').toBe(true);
+      expect(isWhole(group), 'everybody has everything').toBe(true);
+      await Promise.all(written);
+    }),
+    runs(60),
+  );
+});
+
 function isWhole({ lone, matched }: Group): boolean {
   const { raft } = lone.peer;
   if (raft?.role !== 'leader' || raft.commitIndex !== raft.log.lastIndex) return false;
@@ -209,4 +281,5 @@ function isWhole({ lone, matched }: Group): boolean {
 
 test('leaders and candidates were answered in every way', () => {
   tally.expectReached({ AppendEntries: ['answered', 'lost'], RequestVote: ['answered', 'lost'] });
+  tally.expectReached({ 'the leader': ['sleeps'] });
 });

@@ -33,7 +33,7 @@ export class LonePeer {
 
   constructor(
     createStateMachine: (sql: Sql) => StateMachine,
-    { sql = new NodeSql(), limits = {} as Partial<RaftLimits>, name = 'default/1.1' } = {},
+    { sql = new NodeSql(), limits = {} as Partial<RaftLimits>, name = 'default/1.1', quiesceAfterMs = 0 } = {},
   ) {
     this.sql = sql;
     const writeBehind = new WriteBehind(sql);
@@ -46,8 +46,9 @@ export class LonePeer {
       randomId: () => Array.from({ length: 32 }, () => Math.floor(Math.random() * 16).toString(16)).join(''),
       sync: () => new Promise((resolve) => setImmediate(resolve)),
       setTimer: (_delayMs, run) => {
-        const timer = setTimeout(run, 0);
-        return () => clearTimeout(timer);
+        // At once, whatever the delay, and in one order in every run: a replay must do the same.
+        const timer = setImmediate(run);
+        return () => clearImmediate(timer);
       },
       setAlarm: (atMs) => {
         this.alarmMs = atMs;
@@ -80,6 +81,7 @@ export class LonePeer {
     this.peer = new Peer(platform, createStateMachine(sql), {
       heartbeatMs: 100,
       electionTimeoutMs: 500,
+      quiesceAfterMs,
       limits: { ...DEFAULT_LIMITS, ...limits },
     });
   }

@@ -110,7 +110,7 @@ describe('a malformed message is refused without effect', () => {
     const term = 1;
     const address = { from: 1, to: 2, term, seq: 999 };
     const messages: Record<string, unknown>[] = [
-      { type: 'RequestVote', ...address, preVote: false, lastLogIndex: 99, lastLogTerm: 99 },
+      { type: 'RequestVote', ...address, preVote: false, lastLogIndex: 99, lastLogTerm: 99, unanswered: [] },
       {
         type: 'AppendEntries',
         ...address,
@@ -118,12 +118,14 @@ describe('a malformed message is refused without effect', () => {
         prevLogTerm: 1,
         lastIndex: 1,
         leaderCommit: 1,
+        quiesceRound: 1,
+        quiesce: false,
         entries: [],
       },
     ];
     for (const message of messages) {
       for (const field of Object.keys(message)) {
-        for (const value of [undefined, null, -1, 1.5, 'x', [], {}, 2 ** 60]) {
+        for (const value of [undefined, null, -1, 1.5, 'x', [], [0], ['x'], new Array(17).fill(1), {}, 2 ** 60]) {
           if (JSON.stringify(value) === JSON.stringify(message[field])) continue;
           const before = state(2);
           const body = encodeBody({
@@ -157,6 +159,8 @@ describe('a malformed message is refused without effect', () => {
       prevLogIndex: 1,
       prevLogTerm: 1,
       leaderCommit: 1,
+      quiesceRound: 1,
+      quiesce: false,
     };
     for (const terms of [[3, 2], [6], [0]]) {
       const entries = terms.map((term) => [term, new Uint8Array([0x95, 1, 1, 0, 0, 0xc0])]);
@@ -179,6 +183,7 @@ describe('a malformed message is refused without effect', () => {
       preVote: false,
       lastLogIndex: 99,
       lastLogTerm: 99,
+      unanswered: [],
     };
     const envelope = { version: 1, groupId, from: 1, depth: 1, messages: [vote] };
     for (const wrong of [

@@ -39,6 +39,7 @@ describe('founding', () => {
       preVote: false,
       lastLogIndex: 9,
       lastLogTerm: 9,
+      unanswered: [],
     };
     const body = encodeBody({ version: 1, groupId, from: 1, depth: 1, messages: [vote] });
     const answer = await group.until(group.world.request('test', 'default/4.1', 'raft', body));
@@ -60,6 +61,7 @@ describe('founding', () => {
       preVote: false,
       lastLogIndex: 99,
       lastLogTerm: 99,
+      unanswered: [],
     };
     const body = encodeBody({ version: 1, groupId: 'f'.repeat(32), from: 1, depth: 1, messages: [vote] });
     await expect(group.until(group.world.request('test', 'default/2.1', 'raft', body))).rejects.toThrow(
