@@ -131,15 +131,15 @@ export function handleStand(raft: Raft): void {
 }
 
 /**
- * This peer slept, so it knows nothing of its leader: that one is asked first, and alone, for a heartbeat's time. It sleeps as
- * well perhaps, and the client has not asked it.
+ * This peer slept, so it knows nothing of its leader: that one is asked first, and alone, for as long as evidence of a leader
+ * counts. It sleeps as well perhaps, or it wakes this very moment, and the end of its sleep is on its way to the disk.
  */
 function standUp(raft: Raft): void {
   const { leaderId } = raft;
   invariant(leaderId !== null, 'who sleeps knows its leader');
   wake(raft);
   raft.becomePreCandidate();
-  raft.verifying = { leaderId, untilMs: raft.nowMs + raft.options.heartbeatMs };
+  raft.verifying = { leaderId, untilMs: raft.nowMs + raft.stickinessMs };
 }
 
 function noteUnanswered(raft: Raft, id: PeerId): void {

@@ -177,15 +177,15 @@ describe('a sleeping follower that is asked to stand', () => {
   const requests = (host: CoreHost) =>
     host.sent.flatMap(({ message }) => (message.type === 'RequestVote' ? [message] : []));
 
-  test('asks its leader first, and alone, for a heartbeat’s time', () => {
+  test('asks its leader first, and alone, for three heartbeats', () => {
     const host = sleeper();
     host.stand();
     expect(requests(host)).toMatchObject([{ to: 2, preVote: true, term: 3, unanswered: [] }]);
-    expect(host.deadlineMs).toBe(100);
-    host.nowMs = 99;
+    expect(host.deadlineMs).toBe(300);
+    host.nowMs = 299;
     host.tick();
     expect(requests(host).length).toBe(1);
-    host.nowMs = 100;
+    host.nowMs = 300;
     host.tick();
     expect(requests(host).slice(1)).toMatchObject([{ to: 3, preVote: true, term: 3, unanswered: [2] }]);
   });
@@ -203,7 +203,7 @@ describe('a sleeping follower that is asked to stand', () => {
     host.nowMs = 50;
     host.stand();
     expect(requests(host).length).toBe(1);
-    expect(host.deadlineMs).toBe(100);
+    expect(host.deadlineMs).toBe(300);
   });
 
   test('the leader slept as well: it wakes, and leads on', () => {

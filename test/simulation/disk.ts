@@ -185,6 +185,7 @@ export class Disk {
     this.#turn = this.durableTurn;
     this.#records = [];
     this.#vote = '';
+    this.voteTurn = Math.min(this.voteTurn, this.durableTurn);
     this.#votes = [];
     this.#releasedTurn = this.durableTurn;
     this.#turnOpen = false;
