@@ -8,6 +8,7 @@ import { READ_BUGS } from './read-bugs.ts';
 import { REPLICATION_BUGS } from './replication-bugs.ts';
 import { SESSION_BUGS } from './session-bugs.ts';
 import { SNAPSHOT_BUGS } from './snapshot-bugs.ts';
+import { WRITE_BEHIND_BUGS } from './write-behind-bugs.ts';
 
 export const BUGS: readonly Bug[] = [
   ...ELECTION_BUGS,
@@ -16,6 +17,7 @@ export const BUGS: readonly Bug[] = [
   ...READ_BUGS,
   ...SNAPSHOT_BUGS,
   ...DISK_BUGS,
+  ...WRITE_BEHIND_BUGS,
   ...SESSION_BUGS,
   ...QUIESCENCE_BUGS,
 ];

@@ -26,8 +26,9 @@ export const DISK_BUGS: readonly Bug[] = [
     edits: [
       {
         file: 'peer/peer.ts',
-        search: '    this.#flushing = true;\n    this.platform.sync().then(',
-        replacement: '    this.#flushing = true;\n    Promise.resolve().then(',
+        search: '    this.onceDurable(() => {\n      this.#flushing = false;',
+        replacement:
+          '    ((run: () => void) => void Promise.resolve().then(() => this.#continue(run)))(() => {\n      this.#flushing = false;',
       },
     ],
     caughtBy: [/committed on a quorum's disks/, /own vote/],
@@ -39,8 +40,7 @@ export const DISK_BUGS: readonly Bug[] = [
       { file: 'raft/replication.ts', search: 'if (term !== raft.currentTerm) return;', replacement: 'void term;' },
     ],
     caughtBy: [/counts as its own copy/, /own vote/, /what is durable was appended/, /committed on a quorum's disks/],
-    from: 1070,
-    seeds: 30,
+    seeds: 60,
   },
   {
     name: 'refused writes are ignored (a superseded instance still sends)',
@@ -74,10 +74,9 @@ export const DISK_BUGS: readonly Bug[] = [
     name: 'the applied index is written after the state',
     edits: [
       {
-        file: 'peer/peer.ts',
-        search: '    this.storage.setLastApplied(index);',
-        replacement:
-          '    this.platform.sync().then(() => this.#continue(() => this.storage.setLastApplied(index)), () => {});',
+        file: 'peer/applying.ts',
+        search: '    this.#peer.storage.setLastApplied(index);',
+        replacement: '    this.#peer.onceDurable(() => this.#peer.storage.setLastApplied(index));',
       },
     ],
     caughtBy: [/state machine safety/, /its tables do not make its state hash/],

@@ -123,7 +123,8 @@ export const ELECTION_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/leader completeness/, /committed entries are in every later leader/, /committed immutable/],
-    seeds: 300,
+    from: 85,
+    seeds: 30,
   },
   {
     name: 'the election restriction is checked in the pre-vote only',
@@ -136,6 +137,7 @@ export const ELECTION_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/leader completeness/, /committed entries are in every later leader/, /committed immutable/],
-    seeds: 400,
+    from: 195,
+    seeds: 30,
   },
 ];

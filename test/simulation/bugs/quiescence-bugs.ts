@@ -40,21 +40,23 @@ export const QUIESCENCE_BUGS: readonly Bug[] = [
       { file: 'raft/quiescence.ts', search: "  invariant(valid, 'a quiesce", replacement: "  void (valid, 'a quiesce" },
     ],
     caughtBy: [/elected by a quorum/, /election safety/, /one leader a term/],
-    seeds: 60,
+    from: 95,
+    seeds: 30,
   },
   {
     name: 'a restored leader begins its rounds anew',
     edits: [{ file: 'raft/quiescence.ts', search: '  raft.quiesceRound = round;\n', replacement: '' }],
     caughtBy: [/nothing of an older round wakes/, /who sleeps changes nothing/],
-    seeds: 40,
+    from: 95,
+    seeds: 30,
   },
   {
     name: 'a leader that wakes goes on in the round of its sleep',
     edits: [
       {
         file: 'raft/quiescence.ts',
-        search: '  raft.quiesceRound += 1;\n  // Everybody hears',
-        replacement: '  // Everybody hears',
+        search: '  raft.quiesceRound += 1;\n  // As after an election',
+        replacement: '  // As after an election',
       },
     ],
     caughtBy: [/nothing of an older round wakes/, /who sleeps changes nothing/],
@@ -89,7 +91,8 @@ export const QUIESCENCE_BUGS: readonly Bug[] = [
     name: 'a question of an older round puts to sleep',
     edits: [{ file: 'raft/quiescence.ts', search: 'message.quiesceRound < raft.quiesceRound || ', replacement: '' }],
     caughtBy: [/rounds of a term grow/],
-    seeds: 20,
+    from: 40,
+    seeds: 30,
   },
   {
     name: 'a follower sleeps with a tail that is not committed',
@@ -125,8 +128,8 @@ export const QUIESCENCE_BUGS: readonly Bug[] = [
     edits: [
       {
         file: 'raft/quiescence.ts',
-        search: 'if (attempt.waiting.size === 0) fallAsleep',
-        replacement: 'if (attempt.waiting.size <= raft.progress.size / 2) fallAsleep',
+        search: '  return waiting.size === 0;',
+        replacement: '  return waiting.size <= raft.progress.size / 2;',
       },
     ],
     caughtBy: [/a leader sleeps after its live followers/],
@@ -137,12 +140,30 @@ export const QUIESCENCE_BUGS: readonly Bug[] = [
     edits: [
       {
         file: 'raft/quiescence.ts',
-        search: 'if (!isDead(raft, progress)) waiting.set(progress.id, null);',
-        replacement: 'if (raft.nowMs < 0) waiting.set(progress.id, null);',
+        search: 'if (!isDead(raft, progress) && !asleep.has(id) && !waiting.has(id)) waiting.set(id, null);',
+        replacement: 'if (raft.nowMs < 0 && !asleep.has(id)) waiting.set(id, null);',
       },
     ],
     caughtBy: [/a leader sleeps after its live followers/],
     seeds: 20,
+  },
+  {
+    name: 'who comes back while its group falls asleep is not asked',
+    edits: [
+      {
+        file: 'raft/quiescence.ts',
+        search: '!asleep.has(id) && !waiting.has(id)) waiting.set(id, null);',
+        replacement: '!asleep.has(id) && !waiting.has(id) && !(waiting as any).asked) waiting.set(id, null);',
+      },
+      {
+        file: 'raft/quiescence.ts',
+        search: '  return waiting.size === 0;',
+        replacement: '  (waiting as any).asked = true;\n  return waiting.size === 0;',
+      },
+    ],
+    caughtBy: [/a leader sleeps after its live followers/],
+    from: 425,
+    seeds: 30,
   },
   {
     name: 'the leader sleeps before all is committed and applied',
@@ -168,8 +189,9 @@ export const QUIESCENCE_BUGS: readonly Bug[] = [
       },
       {
         file: 'raft/quiescence.ts',
-        search: 'if (!isDead(raft, progress)) waiting.set(progress.id, null);',
-        replacement: 'if (progress.matchIndex === raft.log.lastIndex) waiting.set(progress.id, null);',
+        search: 'if (!isDead(raft, progress) && !asleep.has(id) && !waiting.has(id)) waiting.set(id, null);',
+        replacement:
+          'if (progress.matchIndex === raft.log.lastIndex && !asleep.has(id) && !waiting.has(id)) waiting.set(id, null);',
       },
     ],
     caughtBy: [/a leader sleeps after its live followers/],

@@ -12,7 +12,8 @@ export const READ_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/a read misses what was committed/],
-    seeds: 100,
+    from: 40,
+    seeds: 40,
     seenIn: 'etcd-io/etcd#7331, tikv/tikv#9239',
   },
   {
@@ -25,7 +26,8 @@ export const READ_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/a read misses what was committed/],
-    seeds: 300,
+    from: 720,
+    seeds: 30,
   },
   {
     name: 'reads without a round',
@@ -64,7 +66,8 @@ export const READ_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/a read misses what was committed/],
-    seeds: 300,
+    from: 455,
+    seeds: 30,
   },
   {
     name: 'followers answer linearizable reads',

@@ -17,8 +17,9 @@ export const REPLICATION_BUGS: readonly Bug[] = [
         replacement: '',
       },
     ],
-    caughtBy: [/of the present term is never truncated/, /committed/, /terms never decrease/],
-    seeds: 200,
+    caughtBy: [/of the present term is never truncated/, /committed/, /terms never decrease/, /older round wakes/],
+    from: 145,
+    seeds: 30,
   },
   {
     name: 'a late AppendEntries truncates what it does not hold',

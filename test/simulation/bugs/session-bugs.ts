@@ -53,6 +53,7 @@ export const SESSION_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/exactly once/, /linearizability/],
-    seeds: 60,
+    from: 40,
+    seeds: 40,
   },
 ];

@@ -39,7 +39,8 @@ export const SNAPSHOT_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/state machine safety/],
-    seeds: 300,
+    from: 75,
+    seeds: 30,
   },
   {
     name: 'a snapshot that is older than the commit index is installed',
@@ -56,7 +57,7 @@ export const SNAPSHOT_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/commitIndex never decreases/, /monotonic/, /state machine safety/, /already exists/],
-    from: 760,
+    from: 2015,
     seeds: 30,
   },
   {
@@ -69,7 +70,8 @@ export const SNAPSHOT_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/the log begins behind/, /committed immutable/, /state machine safety/, /committed entries/],
-    seeds: 300,
+    from: 115,
+    seeds: 30,
   },
   {
     name: 'the log’s old rows survive a snapshot’s installation',
@@ -81,7 +83,8 @@ export const SNAPSHOT_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/the log's rows are the core's log/],
-    seeds: 200,
+    from: 670,
+    seeds: 30,
   },
   {
     name: 'a snapshot’s tables and its log are two commits',
