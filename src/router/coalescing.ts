@@ -38,10 +38,10 @@ export const MAX_BATCH_BYTES = 1024 * 1024;
 export const MAX_SHARED_BYTES = 64 * 1024;
 
 /**
- * Who may share a call: it ends when the last one has its reply. Writes wait for the disks of a quorum, gets do not, and listings
- * (null) are long.
+ * Who may share a call: it ends when the last one has its reply. Writes wait for the disks of a quorum, gets for its word, stale
+ * gets for nobody, and listings (null) are long.
  */
-export type Company = 'writes' | 'gets' | null;
+export type Company = 'writes' | 'gets' | 'staleGets' | null;
 
 /** One try of one request. */
 export interface Trip {

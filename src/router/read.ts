@@ -6,7 +6,6 @@ import type { Budget } from './budget.ts';
 import { DEFAULT_GROUP, makeReady } from './founding.ts';
 import { askLeader, type LeaderAnswer } from './leader-request.ts';
 import { type Failed, failed } from './outcome.ts';
-import { callPeer } from './peer-call.ts';
 import { parseAnswer } from './peer-replies.ts';
 import { askPeer } from './peer-request.ts';
 import type { RouterContext } from './survey.ts';
@@ -79,24 +78,29 @@ type Round =
 
 async function askInTurn(context: RouterContext, group: string, query: Query, budget: Budget): Promise<Round> {
   const memory = context.directory.of(group);
+  const trip = {
+    company: query.type === 'get' ? ('staleGets' as const) : null,
+    request: () => ({ type: 'query' as const, consistency: 'stale' as const, query }),
+    bytes: QUERY_BYTES,
+    timeoutMs: STALE_TRY_MS,
+  };
   let round: Round = { type: 'silence' };
   for (const member of readers(context, group)) {
     if (budget.spent) break;
-    const body = { requests: [{ type: 'query' as const, consistency: 'stale' as const, query }] };
-    const reply = await callPeer(context.platform, group, member, 'client', body, budget.takeCall(STALE_TRY_MS));
+    const arrival = await memory.calls.ask(member, trip, budget);
     if (memory.staleReader === member.id) memory.staleReader = null;
-    if (reply === null) continue;
-    if (reply.view.groupId === null) {
+    if (arrival.type === 'silence') continue;
+    const { view, reply: said } = arrival;
+    if (view.groupId === null) {
       // With members known it may be this one alone that was wiped.
       if (round.type === 'silence') round = { type: 'unfounded' };
       continue;
     }
-    memory.learn(reply.view);
-    const [said] = reply.replies;
-    if (said?.type === 'refused') return { type: 'refused' };
-    if (said?.type === 'overloaded') round = { type: 'overloaded' };
-    const answer = said?.type === 'result' ? parseAnswer(said.result) : null;
-    if (answer === null || said?.type !== 'result') continue;
+    memory.learn(view);
+    if (said.type === 'refused') return { type: 'refused' };
+    if (said.type === 'overloaded') round = { type: 'overloaded' };
+    const answer = said.type === 'result' ? parseAnswer(said.result) : null;
+    if (answer === null || said.type !== 'result') continue;
     if (answer.type === 'behind') {
       round = { type: 'behind' };
       continue;
