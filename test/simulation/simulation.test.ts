@@ -26,7 +26,9 @@ test(`${SEEDS} seeds: whole groups under faults keep every invariant, make progr
   expect(sum((result) => result.snapshots)).toBeGreaterThan(SEEDS / 4);
   expect(sum((result) => result.acts)).toBeGreaterThan(10 * SEEDS);
   expect(sum((result) => result.wiped)).toBeGreaterThan(0);
-  expect(sum((result) => result.deletions)).toBeGreaterThan(SEEDS / 20);
+  expect(sum((result) => result.deletions)).toBeGreaterThan(SEEDS / 40);
+  expect(sum((result) => result.sleeps)).toBeGreaterThan(SEEDS / 2);
+  expect(sum((result) => result.ledAgain)).toBeGreaterThan(0);
   expect(sum((result) => result.fillings)).toBeGreaterThan(SEEDS / 10);
   expect(sum((result) => result.expiredSessions)).toBeGreaterThan(0);
 }, 600_000);

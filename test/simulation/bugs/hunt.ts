@@ -7,6 +7,7 @@ import type { BugJob, BugReport } from './bug-worker.ts';
 
 /** A run that is this slow hangs: a bug that loops for ever is a find of nobody's. */
 const SEED_TIMEOUT_MS = 120_000;
+const EXIT_TIMEOUT_MS = 5000;
 
 export interface Hunt {
   readonly bug: string;
@@ -66,9 +67,17 @@ async function run(job: BugJob, isExpected: (message: string) => boolean): Promi
       const hangs = (): void => reject(new Error(`bug "${job.name}": seed ${job.from + seedsRun} does not end`));
       let timer = setTimeout(hangs, SEED_TIMEOUT_MS);
       worker.on('error', reject);
+      worker.on('exit', () => {
+        clearTimeout(timer);
+        resolve();
+      });
       worker.on('message', (report: BugReport) => {
         clearTimeout(timer);
-        if (report.type === 'done') return resolve();
+        // It ends by itself: to end it by force, with databases open, has brought down the whole process.
+        if (report.type === 'done') {
+          timer = setTimeout(resolve, EXIT_TIMEOUT_MS);
+          return;
+        }
         timer = setTimeout(hangs, SEED_TIMEOUT_MS);
         seedsRun += 1;
         if (report.type === 'passed') events += report.events;
