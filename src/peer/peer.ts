@@ -5,6 +5,10 @@
  *       └─▶ turn: step ─▶ write ─▶ apply ─▶ step … ─▶ propose what waits ─▶ write the state row
  *                 └─▶ then send, answer, ask for durability, require the alarm
  *
+ * Two things do not wait for a flush that others are waiting for (dissertation 10.2.1): a leader's new entries are sent before it
+ * writes them, since its own copy counts only once it is durable; and its answers leave before the rows of what they say are
+ * written (write-behind.ts), since that is committed, and can be applied again.
+ *
  * A turn is synchronous: all its writes commit together, and no state of the core is held across an await. The output gate
  * holds whatever is sent until the writes before it are on disk. A throw anywhere in a turn ends the instance: its memory and
  * its unflushed writes go together.

@@ -3,7 +3,7 @@
  *
  *      step(input, {nowMs, random, callBudget}) ─▶ handle…  (election, replication, reads, snapshot)
  *                                               ─▶ the clock: elections, check-quorum
- *                                               ─▶ maybeCommit, confirmed reads, compaction
+ *                                               ─▶ maybeCommit, confirmed reads, compaction, sleep
  *                                               ─▶ sendDue…: requests are a function of the state, not of the input
  *                                               ─▶ effects
  *
