@@ -15,6 +15,7 @@ import { type Existence, lookUp, membersOfHints, type RouterContext, type Survey
 import { type Write, type WriteOutcome, write } from './write.ts';
 
 const PEER_TRIES = 3;
+const EXISTENCE_MS = 5000;
 
 export class GroupClient {
   readonly platform: RouterPlatform;
@@ -49,8 +50,9 @@ export class GroupClient {
     return survey(this.#context, group, new Budget(this.platform));
   }
 
+  /** For a request that has failed otherwise, and may have taken a while already. */
   async existence(group: string): Promise<Existence> {
-    return (await lookUp(this.#context, group, new Budget(this.platform))).existence;
+    return (await lookUp(this.#context, group, new Budget(this.platform, EXISTENCE_MS))).existence;
   }
 
   /** One member's status; founds nothing. */
