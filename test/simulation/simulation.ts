@@ -114,6 +114,7 @@ class Run {
   readonly #accidents: Accidents;
   readonly #routers: readonly SimRouter[];
   readonly #clients: readonly SimClient[];
+  readonly #ended = new Set<SimClient>();
   readonly #tenant: Tenant | null;
 
   constructor({ seed, trace = false, alsoCheck = () => {} }: SimulationOptions, plan: SimulationPlan) {
@@ -173,7 +174,8 @@ class Run {
     }
     // A tick comes after all microtasks only where a microtask asks for it (see Scheduler): so from the very first event on.
     await Promise.resolve();
-    const everybody = [...this.#clients.map((client) => client.run()), this.#tenant?.run()];
+    const clients = this.#clients.map((client) => client.run().finally(() => this.#ended.add(client)));
+    const everybody = [...clients, this.#tenant?.run()];
     for (const running of everybody) running?.catch((error) => this.world.fail(String(error)));
     for (const nemesis of this.#nemeses) nemesis.start();
     this.#accidents.start();
@@ -289,6 +291,9 @@ class Run {
   /** A full store takes deletes, and what there is room for after them. */
   async #demandRoom(): Promise<void> {
     if (this.#plan.store.storageLimitBytes === null) return;
+    // What clients have under way would fill it again (seed 39324).
+    const untilMs = this.world.scheduler.nowMs + HEAL_MS + PATIENCE_MS;
+    await this.#until(untilMs, () => this.#ended.size === this.#clients.length);
     const result: { said: readonly string[] | null } = { said: null };
     const [router] = this.#routers;
     emptied(router!, GROUP, this.#workload().keys).then((said) => {
