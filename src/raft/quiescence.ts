@@ -18,9 +18,10 @@
  */
 import { invariant } from './invariant.ts';
 import type { AppendEntries, AppendEntriesReply } from './messages.ts';
-import { Progress } from './progress.ts';
+import type { Progress } from './progress.ts';
 import { isQuorum } from './quorum.ts';
 import type { Raft } from './raft.ts';
+import { beginProgress } from './replication.ts';
 import type { PeerId, QuiesceRecord } from './types.ts';
 
 /** An attempt to put the group to sleep. */
@@ -53,9 +54,7 @@ export function maybeRestoreAsleep(raft: Raft, record: QuiesceRecord | null): vo
   raft.termStartIndex = lastIndex;
   raft.durableIndex = lastIndex;
   raft.lastStampMs = Math.min(record.stampedMs, raft.nowMs);
-  for (const voter of raft.electorate.voters) {
-    if (voter.id !== raft.id) raft.progress.set(voter.id, new Progress(voter.id, lastIndex + 1, raft.nowMs));
-  }
+  beginProgress(raft);
 }
 
 // ---- falling asleep

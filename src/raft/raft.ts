@@ -25,10 +25,11 @@ import {
 import { invariant } from './invariant.ts';
 import { RaftLog } from './log.ts';
 import type { Reply, Request } from './messages.ts';
-import { Progress } from './progress.ts';
+import type { Progress } from './progress.ts';
 import { maybeQuiesce, maybeRestoreAsleep, maybeWake, noteUse, type QuiesceAttempt } from './quiescence.ts';
 import { ReadQueue } from './reads.ts';
 import {
+  beginProgress,
   checkQuorumClock,
   handleAppendEntries,
   handleAppendEntriesReply,
@@ -480,11 +481,7 @@ export class Raft {
     this.lastStampMs = this.nowMs;
     noteUse(this);
     this.reads = new ReadQueue();
-    this.progress.clear();
-    for (const voter of this.electorate.voters) {
-      if (voter.id === this.id) continue;
-      this.progress.set(voter.id, new Progress(voter.id, this.log.lastIndex + 1, this.nowMs));
-    }
+    beginProgress(this);
     if (this.founder) {
       // Entry 1 is of this term already, and durable.
       this.founder = false;

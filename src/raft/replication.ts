@@ -3,7 +3,7 @@ import { countOwnVote } from './election.ts';
 import { invariant } from './invariant.ts';
 import { entryBytes } from './log.ts';
 import type { AppendEntries, AppendEntriesReply } from './messages.ts';
-import type { Progress } from './progress.ts';
+import { Progress } from './progress.ts';
 import {
   handleQuiesce,
   isOfOldRound,
@@ -98,6 +98,14 @@ function replyBase(raft: Raft, message: AppendEntries) {
 }
 
 // ---- leader
+
+/** Of a leader that begins, or goes on without memory: how far the others are is not known yet. */
+export function beginProgress(raft: Raft): void {
+  raft.progress.clear();
+  for (const { id } of raft.electorate.voters) {
+    if (id !== raft.id) raft.progress.set(id, new Progress(id, raft.log.lastIndex + 1, raft.nowMs));
+  }
+}
 
 export function handlePropose(raft: Raft, data: Uint8Array): void {
   if (raft.role !== 'leader') {
