@@ -87,8 +87,10 @@ class LeaderConversation<T> {
 
   async #ask(member: Member): Promise<Ended<T>> {
     const { platform } = this.#context;
+    const { term } = this.#memory;
     const asked = this.#memory.calls.ask(member, this.#request, this.#request.budget);
-    const arrival = (await withTimeout(platform, PATIENCE_MS, asked)) ?? (await this.#waitAndWatch(member, asked));
+    const arrival =
+      (await withTimeout(platform, PATIENCE_MS, asked)) ?? (await this.#waitAndWatch(member, term, asked));
     if (arrival === null) {
       // Another leads by now. What this one was asked it may have done, or may do yet: it is repeated under the same seq.
       this.#uncertain = true;
@@ -107,12 +109,14 @@ class LeaderConversation<T> {
     return this.#lookUp();
   }
 
-  /** Meanwhile the others are asked to stand, which they do only if they do not hear from it either. Null: another leads now. */
-  async #waitAndWatch(member: Member, asked: Promise<Arrival>): Promise<Arrival | null> {
+  /**
+   * Meanwhile the others are asked to stand, which they do only if they do not hear from it either. `term`: the newest that was known
+   * when it was asked. Null: another leads now.
+   */
+  async #waitAndWatch(member: Member, term: number, asked: Promise<Arrival>): Promise<Arrival | null> {
     const memory = this.#memory;
     const { platform } = this.#context;
     const { budget } = this.#request;
-    const { term } = memory;
     const others = memory.members.filter(({ id }) => id !== member.id).slice(0, STANDS_MEANWHILE);
     for (;;) {
       if (memory.term > term && memory.leader !== null && memory.leader !== member.id) return null;

@@ -55,6 +55,23 @@ describe('the leader is found', () => {
     expect(peers.callsOf('stand').map(({ object }) => object)).toEqual(['default/2.1']);
   });
 
+  test('while it is silent, another request has heard of a new one: that one is asked, long before the try is over', async () => {
+    const { router, group, peers } = foundedRouter();
+    await router.run(router.groups.write('default', put('a', '1')));
+    // Nobody is asked to stand with success, which would make a newer term still.
+    peers.fate = ({ object, route }) => {
+      if (route === 'stand') return 'reject';
+      return object === 'default/1.1' && route === 'client' ? 'hang' : 'pass';
+    };
+    const writing = router.timed(router.groups.write('default', put('b', '1')));
+    await router.clock.advance(100);
+    Object.assign(group, { leader: 2, term: 2 });
+    await router.run(router.groups.status('default', '2'));
+    const { result, tookMs } = await writing;
+    expect(result.ok).toBe(true);
+    expect(tookMs).toBeLessThan(400);
+  });
+
   test('when the peer after the leader is gone too: the one after that stands', async () => {
     const router = new SimulatedRouter(['weur', 'enam', 'wnam', 'apac', 'oc']);
     const group = router.peers.found('default', members('weur', 'enam', 'wnam', 'apac', 'oc'));
