@@ -2,8 +2,9 @@
 import { join } from 'node:path';
 import { unstable_readConfig } from 'wrangler';
 import { GROUP_SIZES, LOCATION_HINTS } from '../router/settings.ts';
+import { ROOT } from './bundling.ts';
 import { ServeError } from './serve-error.ts';
-import { ROOT, type ServedWorker, serveWorker } from './serve-worker.ts';
+import { type ServedWorker, serveWorker } from './serve-worker.ts';
 
 export interface LocalGroupOptions {
   /** On 127.0.0.1; 0: the system chooses. */

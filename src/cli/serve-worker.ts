@@ -10,8 +10,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
+import { BUNDLING } from './bundling.ts';
 import { type ObjectBinding, SOCKET_NAME, workerdConfig } from './serve-config.ts';
 import { ServeError } from './serve-error.ts';
 import { guardProcess } from './serve-guard.ts';
@@ -51,8 +51,6 @@ export interface ServedWorker {
   /** Ends workerd; may be called again. */
   stop(): Promise<void>;
 }
-
-export const ROOT = fileURLToPath(new URL('../..', import.meta.url).href);
 
 /** The package's main module is the path of this machine's binary. */
 const WORKERD: string = createRequire(import.meta.url)('workerd').default;
@@ -105,16 +103,7 @@ async function writeWorker(options: WorkerOptions, directory: string, dataDirect
 /** Synchronous, since the asynchronous one leaves a process of the bundler running beside this one. */
 function bundle(entry: string, outfile: string): void {
   try {
-    buildSync({
-      entryPoints: [entry],
-      bundle: true,
-      outfile,
-      format: 'esm',
-      target: 'es2024',
-      conditions: ['workerd', 'worker', 'browser'],
-      external: ['cloudflare:workers'],
-      logLevel: 'silent',
-    });
+    buildSync({ ...BUNDLING, entryPoints: [entry], outfile });
   } catch (error) {
     throw new ServeError(`${entry} does not compile: ${error instanceof Error ? error.message : String(error)}`);
   }

@@ -7,8 +7,8 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { unstable_readConfig } from 'wrangler';
+import { ROOT } from '../../src/cli/bundling.ts';
 import { startLocalGroup } from '../../src/cli/local-group.ts';
-import { ROOT } from '../../src/cli/serve-worker.ts';
 import { BenchGroup, chosen, sleep } from './failover-group.ts';
 import { type FailoverTimes, outageEndMs, timesOf } from './failover-times.ts';
 

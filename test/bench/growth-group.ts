@@ -2,7 +2,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { unstable_readConfig } from 'wrangler';
-import { ROOT, type ServedWorker, serveWorker } from '../../src/cli/serve-worker.ts';
+import { ROOT } from '../../src/cli/bundling.ts';
+import { type ServedWorker, serveWorker } from '../../src/cli/serve-worker.ts';
 import { BenchGroup, sleep } from './failover-group.ts';
 import type { FillRequest } from './growth-fill.ts';
 

@@ -1,7 +1,8 @@
 /** The systems that are compared, running on this machine, and the keys that a bench finds in them. */
 import { join } from 'node:path';
+import { ROOT } from '../../src/cli/bundling.ts';
 import { startLocalGroup } from '../../src/cli/local-group.ts';
-import { ROOT, serveWorker } from '../../src/cli/serve-worker.ts';
+import { serveWorker } from '../../src/cli/serve-worker.ts';
 import { DIALECTS } from './dialects.ts';
 import { startEtcd } from './etcd.ts';
 import { filled, KNOWN_KEYS, type LoadRequest } from './load.ts';

@@ -5,7 +5,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { ROOT } from './bundle.ts';
+import { ROOT } from '../../src/cli/bundling.ts';
 import { EdgeRuntime, eventually } from './edge-runtime.ts';
 import { send } from './raw-http.ts';
 import type { RuntimeMessage, RuntimeOptions } from './runtime-process.ts';

@@ -9,7 +9,8 @@ import { Agent } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
-import { bundleWorker, ROOT } from './bundle.ts';
+import { ROOT } from '../../src/cli/bundling.ts';
+import { bundleWorker } from './bundle.ts';
 import { type Reply, type RequestOptions, send } from './raw-http.ts';
 import type { RuntimeMessage, RuntimeOptions } from './runtime-process.ts';
 

@@ -8,9 +8,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ROOT } from '../../src/cli/bundling.ts';
 import { quoted } from '../../src/cli/serve-config.ts';
 import { parseServeOptions, UsageError } from '../../src/cli/serve-options.ts';
-import { ROOT } from './bundle.ts';
 import { eventually } from './edge-runtime.ts';
 
 /** Temporary files of the command are made in here, so that a test sees what it leaves behind. */
