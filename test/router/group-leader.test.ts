@@ -66,7 +66,7 @@ describe('the leader is found', () => {
     const writing = router.timed(router.groups.write('default', put('b', '1')));
     await router.clock.advance(100);
     Object.assign(group, { leader: 2, term: 2 });
-    await router.run(router.groups.status('default', '2'));
+    await router.run(router.groups.read('default', get('a', 'stale', '2')));
     const { result, tookMs } = await writing;
     expect(result.ok).toBe(true);
     expect(tookMs).toBeLessThan(400);
