@@ -26,6 +26,7 @@ function statementFor(count: number): string {
 export class LiveVersions {
   readonly #sql: Sql;
   readonly #keys: readonly Uint8Array[];
+  readonly #names: readonly string[];
   /** Keys before this one were read. */
   #read = 0;
   /** By the keys' names; null: such a key has no value. */
@@ -35,32 +36,32 @@ export class LiveVersions {
   constructor(sql: Sql, keys: readonly Uint8Array[]) {
     this.#sql = sql;
     this.#keys = keys;
+    this.#names = keys.map(nameOf);
   }
 
   /** The live version of the key of that number. */
   get(number: number): Version | null {
     if (number >= this.#read) this.#readFrom(number);
-    return this.#versions.get(nameOf(this.#keys[number]!)) ?? null;
+    return this.#versions.get(this.#names[number]!) ?? null;
   }
 
   /** It has another one now. */
   set(number: number, version: Version): void {
-    this.#versions.set(nameOf(this.#keys[number]!), version.tombstone ? null : version);
+    this.#versions.set(this.#names[number]!, version.tombstone ? null : version);
   }
 
   #readFrom(number: number): void {
     const end = Math.min(number + KEYS_AHEAD, this.#keys.length);
-    for (this.#read = number; this.#read < end; ) this.#readSome(this.#keys.slice(this.#read, end));
+    for (this.#read = number; this.#read < end; ) this.#readSome(end);
   }
 
   /** A key that was read before is read again, as it is by now. */
-  #readSome(ahead: readonly Uint8Array[]): void {
-    const keys = ahead.slice(0, MAX_KEYS_PER_STATEMENT);
+  #readSome(end: number): void {
+    const from = this.#read;
+    const keys = this.#keys.slice(from, Math.min(end, from + MAX_KEYS_PER_STATEMENT));
     this.#read += keys.length;
     const found = keys.length < KEYS_PER_STATEMENT[0]! ? this.#readEach(keys) : this.#readAll(keys);
-    keys.forEach((key, i) => {
-      this.#versions.set(nameOf(key), found[i] ?? null);
-    });
+    for (let i = 0; i < keys.length; i += 1) this.#versions.set(this.#names[from + i]!, found[i] ?? null);
   }
 
   #readEach(keys: readonly Uint8Array[]): (Version | null)[] {

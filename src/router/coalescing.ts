@@ -22,8 +22,8 @@ import { exchange } from './peer-call.ts';
 import { type RouterPlatform, withTimeout } from './platform.ts';
 
 /** For so long after a call that others may come back whom it has answered: they would share the next one. */
-const HOLD_MS = 2;
-const LATELY_MS = 500;
+const HOLD_MS = 8;
+const LATELY_MS = 250;
 const SHORTEST_PAUSE_MS = 0.1;
 /**
  * For each call that is under way, a request waits so long at the most: slow calls (a far leader, one that hangs) hold nobody up, and
@@ -97,6 +97,53 @@ class Passenger {
   }
 }
 
+/** One try under way. It goes on only while its own request waits for it. */
+export class Ride {
+  readonly #platform: RouterPlatform;
+  readonly #line: Line;
+  readonly #passenger: Passenger;
+  readonly #depart: () => void;
+  /** Until then others may carry it. */
+  readonly #impatientMs: number;
+
+  /** `depart`: makes a call, with all who wait. */
+  constructor(platform: RouterPlatform, line: Line, passenger: Passenger, impatientMs: number, depart: () => void) {
+    this.#platform = platform;
+    this.#line = line;
+    this.#passenger = passenger;
+    this.#impatientMs = impatientMs;
+    this.#depart = depart;
+  }
+
+  async arrival(): Promise<Arrival> {
+    for (;;) {
+      const arrival = await this.wait(Number.POSITIVE_INFINITY);
+      if (arrival !== null) return arrival;
+    }
+  }
+
+  /** Null: it has not arrived within `durationMs`, and may be waited for again. */
+  async wait(durationMs: number): Promise<Arrival | null> {
+    const passenger = this.#passenger;
+    const untilMs = this.#platform.now() + durationMs;
+    for (;;) {
+      if (passenger.arrival !== null) return passenger.arrival;
+      const nowMs = this.#platform.now();
+      if (nowMs >= passenger.deadlineMs) return { type: 'silence', sent: !this.leave(), atOnce: false };
+      if (nowMs >= untilMs) return null;
+      const leaveMs = Math.min(this.#impatientMs, this.#line.leaveMs());
+      if (!passenger.sent && nowMs >= leaveMs) this.#depart();
+      const nextMs = passenger.sent ? passenger.deadlineMs : Math.min(leaveMs, passenger.deadlineMs);
+      await passenger.pause(this.#platform, Math.min(nextMs, untilMs) - nowMs);
+    }
+  }
+
+  /** Nobody waits for it any more. True: it has not been sent, and will not be. */
+  leave(): boolean {
+    return this.#line.leave(this.#passenger);
+  }
+}
+
 /** The calls that an isolate makes for clients of one group. */
 export class SharedCalls {
   readonly #platform: RouterPlatform;
@@ -110,8 +157,8 @@ export class SharedCalls {
     this.#coalescing = coalescing;
   }
 
-  /** Resolves after `timeoutMs` at the latest, or with the budget. Only calls that this request makes itself are counted. */
-  ask(member: Member, trip: Trip, budget: Budget): Promise<Arrival> {
+  /** It arrives after `timeoutMs` at the latest, or with the budget. Only calls that this request makes itself are counted. */
+  ask(member: Member, trip: Trip, budget: Budget): Ride {
     const line = this.#line(member, trip.company);
     const passenger = new Passenger(trip, this.#platform.now() + budget.timeFor(trip.timeoutMs));
     // With less than a whole try before it, it would cut short the call of others.
@@ -175,43 +222,36 @@ class Line {
     return bytes + this.#answerBytes > MAX_SHARED_BYTES;
   }
 
-  async goAlone(passenger: Passenger, budget: Budget): Promise<Arrival> {
-    const timeoutMs = passenger.deadlineMs - this.#platform.now();
+  goAlone(passenger: Passenger, budget: Budget): Ride {
     budget.countCall();
     passenger.sent = true;
-    await this.#call([passenger], timeoutMs);
-    return passenger.arrival ?? { type: 'silence', sent: true, atOnce: false };
+    this.#call([passenger], passenger.deadlineMs - this.#platform.now());
+    return new Ride(this.#platform, this, passenger, passenger.deadlineMs, () => {});
   }
 
   /** `timeoutMs`: of the call, if this one makes it. */
-  async board(passenger: Passenger, timeoutMs: number, budget: Budget): Promise<Arrival> {
-    const { deadlineMs } = passenger;
+  board(passenger: Passenger, timeoutMs: number, budget: Budget): Ride {
     const impatientMs = this.#platform.now() + Math.max(HOLD_MS, WAIT_MS_A_CALL * this.#callsUnderWay());
     this.#waiting.add(passenger);
     this.#waitingBytes += passenger.bytes;
-    for (;;) {
-      if (passenger.arrival !== null) return passenger.arrival;
-      const nowMs = this.#platform.now();
-      if (nowMs >= deadlineMs) return this.#giveUp(passenger);
-      const leaveMs = Math.min(impatientMs, this.#leaveMs());
-      if (!passenger.sent && nowMs >= leaveMs) {
-        budget.countCall();
-        this.#carry(timeoutMs);
-      }
-      await passenger.pause(this.#platform, (passenger.sent ? deadlineMs : Math.min(leaveMs, deadlineMs)) - nowMs);
-    }
+    return new Ride(this.#platform, this, passenger, impatientMs, () => {
+      budget.countCall();
+      this.#carry(timeoutMs);
+    });
+  }
+
+  /** False: it has been sent. */
+  leave(passenger: Passenger): boolean {
+    if (!this.#waiting.delete(passenger)) return false;
+    this.#waitingBytes -= passenger.bytes;
+    return true;
   }
 
   /** When the next call may set out, as things are. */
-  #leaveMs(): number {
+  leaveMs(): number {
     if (this.#isFull()) return 0;
     if (this.#callsUnderWay() > 0) return Number.POSITIVE_INFINITY;
     return this.#waiting.size >= this.#crowd.size ? 0 : this.#lastEndedMs + HOLD_MS;
-  }
-
-  #giveUp(passenger: Passenger): Arrival {
-    if (this.#waiting.delete(passenger)) this.#waitingBytes -= passenger.bytes;
-    return { type: 'silence', sent: passenger.sent, atOnce: false };
   }
 
   /** Of carriers that vanished nobody says that their calls have ended. */

@@ -1,13 +1,12 @@
 /** One request to whoever leads the group: found, followed, repeated, until an answer or the end of the budget. */
 import type { ClientReply, ClientRequest, Member, PeerView } from '../peer/protocol.ts';
 import type { Budget } from './budget.ts';
-import type { Arrival, Trip } from './coalescing.ts';
+import type { Arrival, Ride, Trip } from './coalescing.ts';
 import { DEFAULT_GROUP, makeReady } from './founding.ts';
 import type { GroupMemory } from './group-memory.ts';
 import { LeaderSearch } from './leader-search.ts';
 import { type Failed, failed } from './outcome.ts';
 import { callPeer, QUICK_CALL_MS } from './peer-call.ts';
-import { withTimeout } from './platform.ts';
 import type { RouterContext } from './survey.ts';
 
 /** Between two requests to stand, in one isolate; what comes sooner only asks whom a peer follows. */
@@ -86,14 +85,12 @@ class LeaderConversation<T> {
   }
 
   async #ask(member: Member): Promise<Ended<T>> {
-    const { platform } = this.#context;
     const { term } = this.#memory;
-    const asked = this.#memory.calls.ask(member, this.#request, this.#request.budget);
-    const arrival =
-      (await withTimeout(platform, PATIENCE_MS, asked)) ?? (await this.#waitAndWatch(member, term, asked));
+    const ride = this.#memory.calls.ask(member, this.#request, this.#request.budget);
+    const arrival = (await ride.wait(PATIENCE_MS)) ?? (await this.#waitAndWatch(member, term, ride));
     if (arrival === null) {
       // Another leads by now. What this one was asked it may have done, or may do yet: it is repeated under the same seq.
-      this.#uncertain = true;
+      this.#uncertain ||= !ride.leave();
       this.#search.refused(member.id);
       return null;
     }
@@ -113,7 +110,7 @@ class LeaderConversation<T> {
    * Meanwhile the others are asked to stand, which they do only if they do not hear from it either. `term`: the newest that was known
    * when it was asked. Null: another leads now.
    */
-  async #waitAndWatch(member: Member, term: number, asked: Promise<Arrival>): Promise<Arrival | null> {
+  async #waitAndWatch(member: Member, term: number, ride: Ride): Promise<Arrival | null> {
     const memory = this.#memory;
     const { platform } = this.#context;
     const { budget } = this.#request;
@@ -122,23 +119,19 @@ class LeaderConversation<T> {
       if (memory.term > term && memory.leader !== null && memory.leader !== member.id) return null;
       const mayAsk = !budget.spent && platform.now() - memory.stoodAtMs >= STAND_EVERY_MS;
       const other = mayAsk ? others.shift() : undefined;
-      const waiting =
-        other === undefined ? withTimeout(platform, WATCH_EVERY_MS, asked) : this.#askToStand(other, asked);
-      const arrival = await waiting;
+      if (other !== undefined) this.#askToStand(other);
+      const arrival = await ride.wait(WATCH_EVERY_MS);
       if (arrival !== null) return arrival;
     }
   }
 
-  /** Null: what was asked of the leader has not been answered yet. */
-  #askToStand(other: Member, asked: Promise<Arrival>): Promise<Arrival | null> {
+  /** What it answers is learned whenever it comes, also by those who wait for the same leader. */
+  async #askToStand(other: Member): Promise<void> {
     const { platform } = this.#context;
     const { group, budget } = this.#request;
     this.#memory.stoodAtMs = platform.now();
-    const standing = callPeer(platform, group, other, 'stand', {}, budget.takeCall(QUICK_CALL_MS)).then((reply) => {
-      if (reply !== null) this.#memory.learn(reply.view);
-      return null;
-    });
-    return Promise.race([asked, standing]);
+    const reply = await callPeer(platform, group, other, 'stand', {}, budget.takeCall(QUICK_CALL_MS));
+    if (reply !== null) this.#memory.learn(reply.view);
   }
 
   async #handle(member: Member, answer: ClientReply): Promise<Ended<T>> {

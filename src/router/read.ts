@@ -87,7 +87,7 @@ async function askInTurn(context: RouterContext, group: string, query: Query, bu
   let round: Round = { type: 'silence' };
   for (const member of readers(context, group)) {
     if (budget.spent) break;
-    const arrival = await memory.calls.ask(member, trip, budget);
+    const arrival = await memory.calls.ask(member, trip, budget).arrival();
     if (memory.staleReader === member.id) memory.staleReader = null;
     if (arrival.type === 'silence') continue;
     const { view, reply: said } = arrival;

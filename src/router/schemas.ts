@@ -9,6 +9,8 @@ const DEFAULT_PAGE_ITEMS = 100;
 /** Longest delay of messages that can be asked for: an hour. */
 const MAX_DELAY_MS = 3_600_000;
 
+const encoder = new TextEncoder();
+
 function parse<T>(schema: z.ZodType<T>, value: unknown): T {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
@@ -26,7 +28,7 @@ function describe(issue: { path: PropertyKey[]; message: string }): string {
 /** Throws 400 for an empty key, 413 for one that is too long. */
 export function keyBytes(key: string): Uint8Array {
   if (key === '') throw invalid('The key is empty.');
-  const bytes = new TextEncoder().encode(key);
+  const bytes = encoder.encode(key);
   if (bytes.byteLength > MAX_KEY_BYTES) throw tooLong('A key');
   return bytes;
 }
@@ -64,7 +66,7 @@ export function parseConsistency(parameters: Parameters): 'linearizable' | 'stal
 
 export function parseListParameters(parameters: Parameters): ListParameters {
   const { prefix, ...rest } = parse(listParameters, parameters);
-  const bytes = new TextEncoder().encode(prefix);
+  const bytes = encoder.encode(prefix);
   if (bytes.byteLength > MAX_KEY_BYTES) throw tooLong('A prefix');
   return { ...rest, prefix: bytes };
 }

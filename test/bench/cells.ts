@@ -19,8 +19,9 @@ export interface CellOptions {
 
 /** Letters and digits that no other run has; the bench is alone with its systems, but a data directory may be used again. */
 const RUN = Math.random().toString(36).slice(2, 8).padEnd(6, '0');
-/** wrk knows no shorter one. */
-export const WARM_UP_SECONDS = 1;
+/** Until the code is compiled that is often run; some seconds at many connections, whatever the cell's are. */
+export const WARM_UP_SECONDS = 3;
+const WARM_UP_CONNECTIONS = 64;
 
 export class CellBench {
   readonly #generate: Generator;
@@ -54,7 +55,7 @@ export class CellBench {
     const name = `${target.system} ${cell.operation}`;
     if (this.#warm.has(name)) return;
     this.#warm.add(name);
-    await this.#round(target, cell, WARM_UP_SECONDS);
+    await this.#round(target, { ...cell, connections: WARM_UP_CONNECTIONS }, WARM_UP_SECONDS);
   }
 
   async #round({ system, url }: Target, cell: Cell, seconds: number): Promise<Measurement> {

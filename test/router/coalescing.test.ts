@@ -24,7 +24,7 @@ const TRY_MS = 1500;
 /** The longest that one waits beside one call that is under way. */
 const PATIENCE_MS = 10;
 /** And after one has ended, for those who may come back. */
-const HOLD_MS = 2;
+const HOLD_MS = 8;
 const REQUEST_MS = 10_000;
 
 const decoder = new TextDecoder();
@@ -358,7 +358,7 @@ test('one whose time is nearly over goes alone: with its answer its handler ends
   const [leader] = isolate.group.members;
   if (leader === undefined) throw new Error('a group has members');
   const ask = (leftMs: number) =>
-    isolate.handlers.begin(() => calls.ask(leader, trip, new Budget(platform, leftMs))).answer;
+    isolate.handlers.begin(() => calls.ask(leader, trip, new Budget(platform, leftMs)).arrival()).answer;
   isolate.fates('hang');
   const asked = [ask(TRY_MS)];
   await isolate.clock.advance(1);
