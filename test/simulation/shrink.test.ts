@@ -21,7 +21,7 @@ async function firstFailure(from: number, alsoCheck: (world: World) => void): Pr
 
 test('a failing run is made much smaller, fails in the same way, and does so whenever it is shrunk', async () => {
   // The first from here on needs neither its crowd of clients nor its kinds of fault: there is much to leave out.
-  const failure = await firstFailure(100, noThirdTerm);
+  const failure = await firstFailure(500, noThirdTerm);
   const options = { seed: failure.seed, alsoCheck: noThirdTerm, maxRuns: 80 };
   const first = await shrink(options);
   expect(first?.before.message).toBe(failure.message);

@@ -123,7 +123,7 @@ export const ELECTION_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/leader completeness/, /committed entries are in every later leader/, /committed immutable/],
-    from: 85,
+    from: 60,
     seeds: 30,
   },
   {
@@ -137,7 +137,7 @@ export const ELECTION_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/leader completeness/, /committed entries are in every later leader/, /committed immutable/],
-    from: 195,
+    from: 310,
     seeds: 30,
   },
 ];

@@ -91,7 +91,7 @@ export const QUIESCENCE_BUGS: readonly Bug[] = [
     name: 'a question of an older round puts to sleep',
     edits: [{ file: 'raft/quiescence.ts', search: 'message.quiesceRound < raft.quiesceRound || ', replacement: '' }],
     caughtBy: [/rounds of a term grow/],
-    from: 40,
+    from: 100,
     seeds: 30,
   },
   {
@@ -162,7 +162,7 @@ export const QUIESCENCE_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/a leader sleeps after its live followers/],
-    from: 425,
+    from: 730,
     seeds: 30,
   },
   {

@@ -87,7 +87,7 @@ export const REPLICATION_BUGS: readonly Bug[] = [
         replacement: '',
       },
     ],
-    caughtBy: [/matchIndex is what the follower has/, /committed/],
+    caughtBy: [/matchIndex is what the follower has/, /committed/, /the peers do not reach the same state/],
     seeds: 100,
     seenIn: 'apache/ratis#1519',
   },

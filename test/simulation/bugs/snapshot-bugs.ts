@@ -39,7 +39,6 @@ export const SNAPSHOT_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/state machine safety/],
-    from: 75,
     seeds: 30,
   },
   {

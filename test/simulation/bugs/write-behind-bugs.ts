@@ -42,7 +42,7 @@ export const WRITE_BEHIND_BUGS: readonly Bug[] = [
         replacement: '',
       },
     ],
-    caughtBy: [/only committed entries are applied/],
+    caughtBy: [/only committed entries are applied/, /an entry that the core knows of is in the log/],
     seeds: 30,
   },
   {
