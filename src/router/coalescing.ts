@@ -242,9 +242,8 @@ class Line {
 
   /** False: it has been sent. */
   leave(passenger: Passenger): boolean {
-    if (!this.#waiting.delete(passenger)) return false;
-    this.#waitingBytes -= passenger.bytes;
-    return true;
+    if (this.#waiting.delete(passenger)) this.#waitingBytes -= passenger.bytes;
+    return !passenger.sent;
   }
 
   /** When the next call may set out, as things are. */
