@@ -31,7 +31,7 @@ export class Applying {
 
   #apply(fromIndex: number, toIndex: number): void {
     const { storage, stateMachine, counters, proposals } = this.#peer;
-    this.#putOffOnLeader();
+    this.#gatherWrites();
     this.#peer.wrote = true;
     for (const { entry } of storage.entries(fromIndex, toIndex)) {
       const { index, term, elapsedMs, payload } = entry;
@@ -48,11 +48,12 @@ export class Applying {
     this.#mustHousekeep = true;
   }
 
-  /** Where this turn has written already, nothing is won by it. */
-  #putOffOnLeader(): void {
+  /** On a leader they are put off; where this turn has written already, nothing is won by that. */
+  #gatherWrites(): void {
     const { raft, wrote } = this.#peer;
     const { sql } = this.#peer.platform;
     if (raft?.role === 'leader' && !wrote && !sql.pending) sql.putOff();
+    else sql.gather();
   }
 
   #applied(index: number): void {

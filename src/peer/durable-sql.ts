@@ -1,4 +1,4 @@
-import type { Sql, SqlRow, SqlValue } from './sql.ts';
+import { isPlainWrite, type Sql, type SqlRow, type SqlValue } from './sql.ts';
 
 /** The narrow `Sql` on a Durable Object's storage. Counts what is billed. */
 export class DurableSql implements Sql {
@@ -13,10 +13,15 @@ export class DurableSql implements Sql {
   exec(statement: string, ...parameters: SqlValue[]): SqlRow[] {
     const cursor = this.#storage.exec(statement, ...parameters);
     const rows: SqlRow[] = [];
-    for (const row of cursor.raw())
-      rows.push(row.map((value) => (value instanceof ArrayBuffer ? new Uint8Array(value) : value)));
+    // Each step over an iterator is a call into the runtime.
+    if (isPlainWrite(statement)) cursor.toArray();
+    else for (const row of cursor.raw()) rows.push(row.map(bytesAsView));
     this.rowsWritten += cursor.rowsWritten;
     this.rowsRead += cursor.rowsRead;
     return rows;
   }
+}
+
+function bytesAsView(value: SqlStorageValue): SqlValue {
+  return value instanceof ArrayBuffer ? new Uint8Array(value) : value;
 }

@@ -17,3 +17,8 @@ export interface Sql {
    */
   exec(statement: string, ...parameters: SqlValue[]): SqlRow[];
 }
+
+/** It returns nothing, and changes no table's shape. */
+export function isPlainWrite(statement: string): boolean {
+  return /^(INSERT|UPDATE|DELETE)\b/.test(statement) && !statement.includes('RETURNING');
+}

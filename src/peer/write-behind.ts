@@ -1,65 +1,77 @@
 /**
- * Storage whose writes can be put off for a moment, so that an answer leaves before what it caused is written here: what it says is
+ * Storage whose writes can wait for a moment. While they are *gathered*, until the turn ends, several become one statement. When they
+ * are *put off*, they wait longer than the turn, so that an answer leaves before what it caused is written here: what it says is
  * committed, on the disks of a majority, so this peer can apply it again at any time. The platform holds an answer back until all
  * writes made before it are on disk; writes that are not made yet hold nothing back.
  *
- * Statements keep their order: whoever reads, or writes without putting off, sees and follows what was put off.
+ * Statements keep their order: whoever reads, or writes otherwise, sees and follows what waits.
  */
 import { invariant } from '../raft/invariant.ts';
-import type { Sql, SqlRow, SqlValue } from './sql.ts';
+import { inFewStatements, type Write } from './multi-row.ts';
+import { isPlainWrite, type Sql, type SqlRow, type SqlValue } from './sql.ts';
 
 /** Statements that may wait; what is beyond is written at once. */
-const MAX_PUT_OFF = 4096;
+const MAX_WAITING = 4096;
 
 export class WriteBehind implements Sql {
   readonly #sql: Sql;
-  #putOff: { readonly statement: string; readonly parameters: SqlValue[] }[] = [];
-  #puttingOff = false;
+  #waiting: Write[] = [];
+  #gathering = false;
+  /** What waits may wait longer than the turn. */
+  #late = false;
 
   constructor(sql: Sql) {
     this.#sql = sql;
   }
 
   exec(statement: string, ...parameters: SqlValue[]): SqlRow[] {
-    if (this.#puttingOff && isPlainWrite(statement) && this.#putOff.length < MAX_PUT_OFF) {
-      this.#putOff.push({ statement, parameters });
+    if (this.#gathering && isPlainWrite(statement) && this.#waiting.length < MAX_WAITING) {
+      this.#waiting.push({ statement, parameters });
       return [];
     }
-    // A turn's writes commit together: once some must be made, the rest of its are made at once.
-    if (this.#putOff.length > 0) this.writeNow();
+    // A turn's writes commit together: once some must be made, the rest are made in this turn.
+    if (this.#waiting.length > 0) this.#write();
     return this.#sql.exec(statement, ...parameters);
   }
 
   /** What was put off waits on, until this turn's first statement, or its end; nothing more joins it. */
   beginTurn(): void {
-    this.#puttingOff = false;
+    invariant(this.#late || this.#waiting.length === 0, 'what was gathered in a turn was written in it');
+    this.#gathering = false;
+  }
+
+  /** Writes wait until the caller, before the turn ends, calls `writeNow`, or until somebody must see them. */
+  gather(): void {
+    this.#write();
+    this.#gathering = true;
   }
 
   /** Until the turn ends, writes are put off, or until somebody must see them. */
   putOff(): void {
-    invariant(this.#putOff.length === 0, 'what was put off before is written');
-    this.#puttingOff = true;
+    invariant(this.#waiting.length === 0, 'what was put off before is written');
+    this.#gathering = true;
+    this.#late = true;
   }
 
   get puttingOff(): boolean {
-    return this.#puttingOff;
+    return this.#gathering && this.#late;
   }
 
   /** Something is put off. */
   get pending(): boolean {
-    return this.#putOff.length > 0;
+    return this.#late && this.#waiting.length > 0;
   }
 
-  /** Makes the writes that were put off, in their order; nothing is put off any more. */
+  /** Makes the writes that wait, in their order; none waits any more. */
   writeNow(): void {
-    this.#puttingOff = false;
-    const statements = this.#putOff;
-    this.#putOff = [];
-    for (const { statement, parameters } of statements) this.#sql.exec(statement, ...parameters);
+    this.#gathering = false;
+    this.#write();
   }
-}
 
-/** It returns nothing, and changes no table's shape. */
-function isPlainWrite(statement: string): boolean {
-  return /^(INSERT|UPDATE|DELETE)\b/.test(statement) && !statement.includes('RETURNING');
+  #write(): void {
+    this.#late = false;
+    const writes = this.#waiting;
+    this.#waiting = [];
+    for (const { statement, parameters } of inFewStatements(writes)) this.#sql.exec(statement, ...parameters);
+  }
 }

@@ -45,15 +45,16 @@ describe('writes that are put off', () => {
     expect(storage.seen).toEqual([READ]);
   });
 
-  test('who reads sees what was put off, and then the rest of the turn is written at once: a turn commits as a whole', () => {
+  test('who reads sees what was put off, and then the rest is not put off any more: a turn commits as a whole', () => {
     const storage = new RecordingSql();
     const sql = new WriteBehind(storage);
     sql.putOff();
     sql.exec(WRITES[0]!);
     sql.exec(READ);
     sql.exec(WRITES[1]!);
+    expect([sql.puttingOff, sql.pending]).toEqual([false, false]);
+    sql.writeNow();
     expect(storage.seen).toEqual([WRITES[0], READ, WRITES[1]]);
-    expect(sql.puttingOff).toBe(false);
   });
 
   test.for(['UPDATE t SET a = 2 RETURNING a', 'CREATE TABLE u (a)', 'DROP TABLE t'])(
@@ -78,11 +79,44 @@ describe('writes that are put off', () => {
     expect(storage.seen).toEqual([WRITES[0], WRITES[1]]);
   });
 
+  test('a turn that neither reads nor writes them may end with what was gathered only by a mistake', () => {
+    const sql = new WriteBehind(new RecordingSql());
+    sql.gather();
+    sql.exec(WRITES[0]!);
+    expect(() => sql.beginTurn()).toThrow('what was gathered in a turn was written in it');
+  });
+
+  test('what was put off before is written before anything is gathered', () => {
+    const storage = new RecordingSql();
+    const sql = new WriteBehind(storage);
+    sql.putOff();
+    sql.exec(WRITES[0]!);
+    sql.beginTurn();
+    sql.gather();
+    expect(storage.seen).toEqual([WRITES[0]]);
+    sql.exec(WRITES[1]!);
+    expect([sql.puttingOff, sql.pending]).toEqual([false, false]);
+    sql.writeNow();
+    expect(storage.seen).toEqual([WRITES[0], WRITES[1]]);
+  });
+
+  test('insertions into one table are made several at a time', () => {
+    const storage = new RecordingSql();
+    const sql = new WriteBehind(storage);
+    sql.gather();
+    for (let i = 0; i < 3; i += 1) sql.exec('INSERT INTO t (a) VALUES (?)', i);
+    sql.writeNow();
+    expect(storage.seen).toEqual(['INSERT INTO t (a) VALUES (?), (?)', 'INSERT INTO t (a) VALUES (?)']);
+  });
+
   test('what waits is bounded', () => {
     const storage = new RecordingSql();
     const sql = new WriteBehind(storage);
     sql.putOff();
     for (let i = 0; i < 5000; i += 1) sql.exec(WRITES[0]!);
+    expect(storage.seen.length).toBeGreaterThan(4000);
+    expect(sql.pending).toBe(false);
+    sql.writeNow();
     expect(storage.seen).toHaveLength(5000);
   });
 });

@@ -50,8 +50,8 @@ export const WRITE_BEHIND_BUGS: readonly Bug[] = [
     edits: [
       {
         file: 'peer/write-behind.ts',
-        search: '  beginTurn(): void {\n    this.#puttingOff = false;',
-        replacement: '  beginTurn(): void {\n    this.#putOff = [];\n    this.#puttingOff = false;',
+        search: '  beginTurn(): void {\n',
+        replacement: '  beginTurn(): void {\n    this.#waiting = [];\n',
       },
     ],
     caughtBy: [/state machine safety/, /its tables do not make its state hash/, /linearizability/, /not in the queue/],
@@ -62,8 +62,8 @@ export const WRITE_BEHIND_BUGS: readonly Bug[] = [
     edits: [
       {
         file: 'peer/write-behind.ts',
-        search: '  writeNow(): void {\n    this.#puttingOff = false;\n',
-        replacement: '  writeNow(): void {\n',
+        search: '    this.#late = false;\n    const writes',
+        replacement: '    const writes',
       },
     ],
     caughtBy: [/the log's rows are the core's log/, /state machine safety/, /its tables do not make its state hash/],
@@ -74,9 +74,9 @@ export const WRITE_BEHIND_BUGS: readonly Bug[] = [
     edits: [
       {
         file: 'peer/write-behind.ts',
-        search: 'if (this.#puttingOff && isPlainWrite(statement) && this.#putOff.length < MAX_PUT_OFF) {',
+        search: 'if (this.#gathering && isPlainWrite(statement) && this.#waiting.length < MAX_WAITING) {',
         replacement:
-          "if (statement.startsWith('UPDATE peer_state ')) return this.#sql.exec(statement, ...parameters);\n    if (this.#puttingOff && isPlainWrite(statement) && this.#putOff.length < MAX_PUT_OFF) {",
+          "if (statement.startsWith('UPDATE peer_state ')) return this.#sql.exec(statement, ...parameters);\n    if (this.#gathering && isPlainWrite(statement) && this.#waiting.length < MAX_WAITING) {",
       },
     ],
     caughtBy: [/state machine safety/, /its tables do not make its state hash/],
@@ -87,8 +87,8 @@ export const WRITE_BEHIND_BUGS: readonly Bug[] = [
     edits: [
       {
         file: 'peer/write-behind.ts',
-        search: 'if (this.#putOff.length > 0) this.writeNow();',
-        replacement: "if (this.#putOff.length > 0 && !statement.startsWith('SELECT')) this.writeNow();",
+        search: 'if (this.#waiting.length > 0) this.#write();',
+        replacement: "if (this.#waiting.length > 0 && !statement.startsWith('SELECT')) this.#write();",
       },
     ],
     caughtBy: [/state machine safety/, /its tables do not make its state hash/, /linearizability/],
@@ -99,8 +99,8 @@ export const WRITE_BEHIND_BUGS: readonly Bug[] = [
     edits: [
       {
         file: 'peer/write-behind.ts',
-        search: 'if (this.#putOff.length > 0) this.writeNow();',
-        replacement: "if (this.#putOff.length > 0 && statement.startsWith('SELECT')) this.writeNow();",
+        search: 'if (this.#waiting.length > 0) this.#write();',
+        replacement: "if (this.#waiting.length > 0 && statement.startsWith('SELECT')) this.#write();",
       },
     ],
     caughtBy: [/state machine safety/, /its tables do not make its state hash/, /linearizability/],
