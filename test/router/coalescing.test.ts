@@ -349,27 +349,60 @@ describe('a carrier that vanishes', () => {
   });
 });
 
-test('one whose time is nearly over goes alone: with its answer its handler ends, and its call', async () => {
-  const isolate = await Isolate.start();
-  const platform = isolate.handlers.platform(simulatedPlatform(isolate.clock, isolate.peers));
-  const calls = new SharedCalls(platform, 'default', true);
-  const query = { type: 'query' as const, consistency: 'linearizable' as const, query: get('a').query };
-  const trip = { company: 'gets' as const, request: () => query, bytes: 100, timeoutMs: TRY_MS };
-  const [leader] = isolate.group.members;
-  if (leader === undefined) throw new Error('a group has members');
-  const ask = (leftMs: number) =>
-    isolate.handlers.begin(() => calls.ask(leader, trip, new Budget(platform, leftMs)).arrival()).answer;
-  isolate.fates('hang');
-  const asked = [ask(TRY_MS)];
-  await isolate.clock.advance(1);
-  asked.push(ask(TRY_MS / 2), ask(TRY_MS), ask(TRY_MS));
-  expect((await isolate.run(Promise.all(asked))).map(({ type }) => type)).toEqual([
-    'silence',
-    'reply',
-    'reply',
-    'reply',
-  ]);
-  expect(isolate.carried).toEqual([1, 1, 2]);
+describe('one ride', () => {
+  const TRIP = {
+    company: 'gets' as const,
+    request: () => ({ type: 'query' as const, consistency: 'linearizable' as const, query: get('a').query }),
+    bytes: 100,
+    timeoutMs: TRY_MS,
+  };
+
+  async function station() {
+    const isolate = await Isolate.start();
+    const platform = isolate.handlers.platform(simulatedPlatform(isolate.clock, isolate.peers));
+    const calls = new SharedCalls(platform, 'default', true);
+    const [leader] = isolate.group.members;
+    if (leader === undefined) throw new Error('a group has members');
+    const ride = (leftMs: number) => calls.ask(leader, TRIP, new Budget(platform, leftMs));
+    const ask = (leftMs: number) => isolate.handlers.begin(() => ride(leftMs).arrival()).answer;
+    return { isolate, ride, ask };
+  }
+
+  test('of one whose time is nearly over is its own: with its answer its handler ends, and its call', async () => {
+    const { isolate, ask } = await station();
+    isolate.fates('hang');
+    const asked = [ask(TRY_MS)];
+    await isolate.clock.advance(1);
+    asked.push(ask(TRY_MS / 2), ask(TRY_MS), ask(TRY_MS));
+    expect((await isolate.run(Promise.all(asked))).map(({ type }) => type)).toEqual([
+      'silence',
+      'reply',
+      'reply',
+      'reply',
+    ]);
+    expect(isolate.carried).toEqual([1, 1, 2]);
+  });
+
+  test('that is left before it set out never does', async () => {
+    const { isolate, ride, ask } = await station();
+    isolate.fates('hang');
+    const carrier = ask(TRY_MS);
+    await isolate.clock.advance(1);
+    const left = ride(TRY_MS);
+    expect(left.leave()).toBe(true);
+    expect((await isolate.run(ask(TRY_MS))).type).toBe('reply');
+    await isolate.run(carrier);
+    expect(isolate.carried).toEqual([1, 1]);
+  });
+
+  test('that is left under way may arrive', async () => {
+    const { isolate, ride } = await station();
+    const sent = ride(TRY_MS);
+    isolate.fates('hang');
+    expect(await isolate.run(sent.wait(200))).toBeNull();
+    expect(sent.leave()).toBe(false);
+    expect(isolate.carried).toEqual([1]);
+  });
 });
 
 describe('a call that fails', () => {
