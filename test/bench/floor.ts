@@ -6,17 +6,15 @@
  * Workers and objects: a million divided by it is what it can answer in a second. Linux only.
  */
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { ROOT } from '../../src/cli/bundling.ts';
 import { startLocalGroup } from '../../src/cli/local-group.ts';
-import { type ServedWorker, serveWorker } from '../../src/cli/serve-worker.ts';
+import type { ServedWorker } from '../../src/cli/serve-worker.ts';
 import { runAutocannon } from './autocannon.ts';
 import { DIALECTS, PREFIX_CHARACTERS } from './dialects.ts';
 import type { Load } from './load.ts';
+import { startPlainObject, startWorker } from './systems.ts';
 import { hasWrk, runWrk } from './wrk.ts';
 
-const COMPATIBILITY_DATE = '2026-07-01';
 const VALUE_BYTES = 64;
 /** Of /proc/{pid}/stat, on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
@@ -36,25 +34,7 @@ const STAGES: readonly Stage[] = [
 ];
 
 function startStage(stage: string): Promise<ServedWorker> {
-  return serveWorker({
-    entry: join(ROOT, 'test/bench/floor-worker.ts'),
-    objects: [],
-    variables: { STAGE: stage },
-    port: 0,
-    readyPath: '/',
-    compatibilityDate: COMPATIBILITY_DATE,
-  });
-}
-
-function startPlainObject(): Promise<ServedWorker> {
-  return serveWorker({
-    entry: join(ROOT, 'test/bench/plain-object.ts'),
-    objects: [{ binding: 'STORE', className: 'PlainObject' }],
-    variables: {},
-    port: 0,
-    readyPath: '/',
-    compatibilityDate: COMPATIBILITY_DATE,
-  });
+  return startWorker('floor-worker.ts', [], { STAGE: stage });
 }
 
 /** User and system time of a process so far. */

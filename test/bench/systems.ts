@@ -2,7 +2,8 @@
 import { join } from 'node:path';
 import { ROOT } from '../../src/cli/bundling.ts';
 import { startLocalGroup } from '../../src/cli/local-group.ts';
-import { serveWorker } from '../../src/cli/serve-worker.ts';
+import type { ObjectBinding } from '../../src/cli/serve-config.ts';
+import { type ServedWorker, serveWorker } from '../../src/cli/serve-worker.ts';
 import { DIALECTS } from './dialects.ts';
 import { startEtcd } from './etcd.ts';
 import { filled, KNOWN_KEYS, type LoadRequest } from './load.ts';
@@ -23,17 +24,26 @@ export interface SystemOptions {
 const PUTS_IN_FLIGHT = 32;
 const REQUEST_TIMEOUT_MS = 20_000;
 
+const COMPATIBILITY_DATE = '2026-07-01';
+
 export function startSystem(system: System, { peers, variables }: SystemOptions): Promise<RunningSystem> {
   if (system === 'etcd') return startEtcd();
   if (system === 'edgeraft') return startLocalGroup({ port: 0, peers, chaos: false, variables });
-  return serveWorker({
-    entry: join(ROOT, 'test/bench/plain-object.ts'),
-    objects: [{ binding: 'STORE', className: 'PlainObject' }],
-    variables: {},
-    port: 0,
-    readyPath: '/',
-    compatibilityDate: '2026-07-01',
-  });
+  return startPlainObject();
+}
+
+export function startPlainObject(): Promise<ServedWorker> {
+  return startWorker('plain-object.ts', [{ binding: 'STORE', className: 'PlainObject' }], {});
+}
+
+/** `file`: in this folder. */
+export function startWorker(
+  file: string,
+  objects: readonly ObjectBinding[],
+  variables: Readonly<Record<string, string>>,
+): Promise<ServedWorker> {
+  const entry = join(ROOT, 'test/bench', file);
+  return serveWorker({ entry, objects, variables, port: 0, readyPath: '/', compatibilityDate: COMPATIBILITY_DATE });
 }
 
 /** Writes KNOWN_KEYS keys, and reads one back: throws unless it is there, whatever the system calls a missing one. */
