@@ -3,7 +3,7 @@ import type { Operation } from './history.ts';
 import type { Listing } from './listing.ts';
 
 export interface CheckOptions {
-  /** Steps of the search, for each key. Default 20,000,000. */
+  /** Steps of the search, for each key. Default 100,000,000. */
   readonly maxStepsPerKey?: number;
   /** For all keys together. Default 120,000. */
   readonly timeoutMs?: number;
