@@ -6,7 +6,6 @@
  */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { runAutocannon } from './autocannon.ts';
 import { type Bill, measureBill, wholeBillSeconds } from './bill.ts';
 import { billLines, billVerdicts } from './bill-table.ts';
 import { CellBench, type Generator, isAble, type Target, WARM_UP_SECONDS } from './cells.ts';
@@ -14,13 +13,13 @@ import { chart } from './chart.ts';
 import { DIALECTS } from './dialects.ts';
 import { hasEtcd } from './etcd.ts';
 import { type FailoverResult, type FailoverTimes, failoverTable, measureFailover } from './failover.ts';
+import { chooseGenerator } from './generator.ts';
 import { type BenchOptions, parseOptions, USAGE, UsageError } from './options.ts';
 import { Progress } from './progress.ts';
 import { type CellResult, rounded, rowsOf, type System } from './results.ts';
 import { type RunningSystem, send, startSystem } from './systems.ts';
 import { cellLines, tableHead, verdictLines } from './table.ts';
 import { verdictsOf } from './targets.ts';
-import { hasWrk, runWrk } from './wrk.ts';
 
 const RESULTS_FILE = 'bench-results.json';
 const CHART_FILE = 'bench.svg';
@@ -42,7 +41,7 @@ class Bench {
 
   constructor(options: BenchOptions) {
     this.#options = options;
-    this.#generate = generatorOf(options);
+    this.#generate = chooseGenerator(options.generator);
     this.#systems = options.systems.filter((system) => system !== 'etcd' || hasEtcd());
     if (this.#systems.length < options.systems.length) console.log('etcd is not on the path: it is left out');
     this.#progress = new Progress(expectedSeconds(options, this.#systems));
@@ -127,12 +126,6 @@ class Bench {
     this.#running.set(system, running);
     return running;
   }
-}
-
-function generatorOf({ generator }: BenchOptions): Generator {
-  const chosen = generator ?? (hasWrk() ? 'wrk' : 'autocannon');
-  console.log(`load by ${chosen}`);
-  return chosen === 'wrk' ? runWrk : runAutocannon;
 }
 
 function expectedSeconds(options: BenchOptions, systems: readonly System[]): number {

@@ -9,11 +9,11 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { startLocalGroup } from '../../src/cli/local-group.ts';
 import type { ServedWorker } from '../../src/cli/serve-worker.ts';
-import { runAutocannon } from './autocannon.ts';
+import type { Generator } from './cells.ts';
 import { DIALECTS, PREFIX_CHARACTERS } from './dialects.ts';
+import { chooseGenerator } from './generator.ts';
 import type { Load } from './load.ts';
 import { startPlainObject, startWorker } from './systems.ts';
-import { hasWrk, runWrk } from './wrk.ts';
 
 const VALUE_BYTES = 64;
 /** Of /proc/{pid}/stat, on every Linux that Node runs on. */
@@ -45,10 +45,14 @@ function cpuSeconds(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
 
-async function measure({ start }: Stage, connections: number, seconds: number): Promise<readonly string[]> {
+async function measure(
+  { start }: Stage,
+  generate: Generator,
+  connections: number,
+  seconds: number,
+): Promise<readonly string[]> {
   const worker = await start();
   try {
-    const generate = hasWrk() ? runWrk : runAutocannon;
     const load = (prefix: string): Load => ({
       url: worker.url,
       connections,
@@ -69,9 +73,10 @@ async function measure({ start }: Stage, connections: number, seconds: number): 
 const { values } = parseArgs({
   options: { seconds: { type: 'string', default: '4' }, connections: { type: 'string', default: '64' } },
 });
+const generate = chooseGenerator(null);
 const line = (name: string, columns: readonly string[]): string =>
   name.padEnd(38) + columns.map((column) => column.padStart(10)).join('');
 console.log(line(`${values.connections} connections`, ['req/s', 'CPU µs', 'p50 ms', 'p99 ms']));
 for (const stage of STAGES) {
-  console.log(line(stage.name, await measure(stage, Number(values.connections), Number(values.seconds))));
+  console.log(line(stage.name, await measure(stage, generate, Number(values.connections), Number(values.seconds))));
 }

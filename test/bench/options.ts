@@ -1,6 +1,7 @@
 /** What a run of the bench measures: everything, or what its arguments leave of it. */
 import { parseArgs } from 'node:util';
 import { GROUP_SIZES } from '../../src/router/settings.ts';
+import { GENERATORS } from './generator.ts';
 import { type Cell, OPERATIONS, type Operation, SYSTEMS, type System } from './results.ts';
 
 export const USAGE = `usage: npm run bench -- [--quick] [options]
@@ -30,8 +31,6 @@ export interface BenchOptions {
   /** Whether the results are written beside the bench. */
   readonly writes: boolean;
 }
-
-const GENERATORS = ['wrk', 'autocannon'] as const;
 
 export class UsageError extends Error {
   override readonly name = 'UsageError';
