@@ -1,5 +1,5 @@
-/** One thread of the soak: runs one test with one seed at a time. */
-import { parentPort } from 'node:worker_threads';
+/** One process of the soak: runs one test with one seed at a time. */
+import { serveJobs } from '../simulation/job-process.ts';
 import { CATALOGUE } from './catalogue.ts';
 import type { LabReport } from './lab.ts';
 
@@ -24,6 +24,4 @@ async function run({ name, seed }: LabJob): Promise<LabOutcome> {
   }
 }
 
-parentPort?.on('message', (job: LabJob) => {
-  run(job).then((outcome) => parentPort?.postMessage(outcome));
-});
+serveJobs(run);

@@ -7,7 +7,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import { JobProcess, JobProcessError } from '../simulation/job-process.ts';
 import { Progress } from '../simulation/progress.ts';
 import { selectTests } from './catalogue.ts';
 import { TestFigures } from './lab-figures.ts';
@@ -34,8 +34,8 @@ export async function soakLabs(options: SoakLabsOptions): Promise<number> {
   const tests = selectTests(options.only ?? null).map((test) => new TestFigures(test));
   const progress = new Progress(tests.length * options.runs);
   const jobs = jobsOf(tests, options);
-  const threads = Math.max(1, options.workers ?? availableParallelism());
-  await Promise.all(Array.from({ length: threads }, () => work(jobs, progress)));
+  const processes = Math.max(1, options.workers ?? availableParallelism());
+  await Promise.all(Array.from({ length: processes }, () => work(jobs, progress)));
   const failures = tests.reduce((sum, { failed }) => sum + failed, 0);
   console.log(`\n${options.markdown === true ? markdownTable(tests) : soakTable(tests)}`);
   console.log(`\n${tests.length} tests × ${options.runs} runs, ${failures} failed, ${progress.seconds.toFixed(0)} s`);
@@ -58,49 +58,27 @@ async function work(jobs: Generator<QueuedRun>, progress: Progress): Promise<voi
     for (let next = jobs.next(); next.done !== true; next = jobs.next()) {
       const { figures, seed } = next.value;
       const { name } = figures.test;
-      const { outcome, threadIsUsable } = await ask(worker, { name, seed });
+      const outcome = await worker.ask({ name, seed }, RUN_TIMEOUT_MS).catch((error: unknown): LabOutcome => {
+        if (!(error instanceof JobProcessError)) throw error;
+        // A run that hangs, or takes the process with it, has failed; the others go on.
+        worker.stop();
+        worker = startWorker();
+        return { ok: false, message: error.message };
+      });
       figures.add(outcome);
       if (!outcome.ok) {
         progress.failed += 1;
         console.log(`\n${name}, seed ${seed}: ${outcome.message}\n  replay: ${replayCommand(name, seed)}`);
       }
       progress.step();
-      if (threadIsUsable) continue;
-      await worker.terminate();
-      worker = startWorker();
     }
   } finally {
-    await worker.terminate();
+    worker.stop();
   }
 }
 
-function startWorker(): Worker {
-  return new Worker(join(import.meta.dirname, 'labs-worker.ts'));
-}
-
-interface Answer {
-  readonly outcome: LabOutcome;
-  /** False: it hangs, or is gone. */
-  readonly threadIsUsable: boolean;
-}
-
-/** A run that hangs, or takes the thread with it, has failed; the others go on. */
-function ask(worker: Worker, job: LabJob): Promise<Answer> {
-  return new Promise((resolve) => {
-    const settle = (answer: Answer): void => {
-      clearTimeout(timer);
-      worker.off('message', answered);
-      worker.off('error', broken);
-      resolve(answer);
-    };
-    const answered = (outcome: LabOutcome): void => settle({ outcome, threadIsUsable: true });
-    const failed = (message: string): void => settle({ outcome: { ok: false, message }, threadIsUsable: false });
-    const broken = (error: unknown): void => failed(`the thread ended: ${String(error)}`);
-    const timer = setTimeout(() => failed(`no end after ${RUN_TIMEOUT_MS} ms`), RUN_TIMEOUT_MS);
-    worker.once('message', answered);
-    worker.once('error', broken);
-    worker.postMessage(job);
-  });
+function startWorker(): JobProcess<LabJob, LabOutcome> {
+  return new JobProcess(join(import.meta.dirname, 'labs-worker.ts'));
 }
 
 export function replayCommand(name: string, seed: number): string {

@@ -1,4 +1,4 @@
-/** So often the process's own event loop gets its turn: timers of a test's runner, messages to a thread. */
+/** So often the process's own event loop gets its turn: timers of a test's runner, messages of a process. */
 const EVENTS_A_ROUND = 4096;
 
 /** Simulated time: a heap of events. Events of one time run in the order in which they were scheduled. */

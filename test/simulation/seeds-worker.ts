@@ -1,10 +1,11 @@
-import { parentPort } from 'node:worker_threads';
+/** One process of the soak: runs one seed at a time. */
+import { serveJobs } from './job-process.ts';
 import type { SeedJob, SeedOutcome } from './seeds.ts';
 import { simulate } from './simulation.ts';
 
-parentPort?.on('message', ({ seed, allFaults, plan }: SeedJob) => {
+serveJobs<SeedJob, SeedOutcome>(({ seed, allFaults, plan }) =>
   simulate({ seed, allFaults, plan }).then(
-    (result) => parentPort?.postMessage({ ok: true, result } satisfies SeedOutcome),
-    (error: Error) => parentPort?.postMessage({ ok: false, seed, message: error.message } satisfies SeedOutcome),
-  );
-});
+    (result) => ({ ok: true, result }),
+    (error: Error) => ({ ok: false, seed, message: error.message }),
+  ),
+);

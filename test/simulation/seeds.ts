@@ -1,7 +1,7 @@
-/** Runs many seeds over all cores: one thread each, which takes the next seed when it is done with the last. */
+/** Runs many seeds over all cores: one process each, which takes the next seed when it is done with the last. */
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import { JobProcess, JobProcessError } from './job-process.ts';
 import type { SimulationPlan } from './plan.ts';
 import type { SimulationResult } from './simulation.ts';
 
@@ -33,45 +33,31 @@ export async function runSeeds(options: SeedsOptions): Promise<SeedOutcome[]> {
   const outcomes: SeedOutcome[] = [];
   let next = options.from;
   const end = options.from + options.count;
-  const threads = Math.max(1, Math.min(options.workers ?? availableParallelism(), options.count));
+  const processes = Math.max(1, Math.min(options.workers ?? availableParallelism(), options.count));
   await Promise.all(
-    Array.from({ length: threads }, async () => {
+    Array.from({ length: processes }, async () => {
       let worker = startWorker();
       try {
         while (next < end) {
-          const seed = next;
+          const job = { seed: next, allFaults: options.allFaults, plan: options.plan ?? {} };
           next += 1;
-          const outcome = await ask(worker, { seed, allFaults: options.allFaults, plan: options.plan ?? {} });
-          outcomes.push(outcome ?? { ok: false, seed, message: `seed ${seed} does not end` });
-          options.onDone?.(outcomes.at(-1)!);
-          if (outcome !== null) continue;
-          await worker.terminate();
-          worker = startWorker();
+          const outcome = await worker.ask(job, SEED_TIMEOUT_MS).catch((error: unknown): SeedOutcome => {
+            if (!(error instanceof JobProcessError)) throw error;
+            worker.stop();
+            worker = startWorker();
+            return { ok: false, seed: job.seed, message: `seed ${job.seed}: ${error.message}` };
+          });
+          outcomes.push(outcome);
+          options.onDone?.(outcome);
         }
       } finally {
-        await worker.terminate();
+        worker.stop();
       }
     }),
   );
   return outcomes;
 }
 
-function startWorker(): Worker {
-  return new Worker(join(import.meta.dirname, 'seeds-worker.ts'));
-}
-
-/** Null: no answer in time. */
-function ask(worker: Worker, job: SeedJob): Promise<SeedOutcome | null> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => settle(null), SEED_TIMEOUT_MS);
-    const settle = (outcome: SeedOutcome | null): void => {
-      clearTimeout(timer);
-      worker.off('error', reject);
-      worker.off('message', settle);
-      resolve(outcome);
-    };
-    worker.once('message', settle);
-    worker.once('error', reject);
-    worker.postMessage(job);
-  });
+function startWorker(): JobProcess<SeedJob, SeedOutcome> {
+  return new JobProcess(join(import.meta.dirname, 'seeds-worker.ts'));
 }

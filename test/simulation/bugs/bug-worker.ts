@@ -1,31 +1,21 @@
 /**
- * A thread of its own for each bug: modules are loaded once in a thread, so the bug must be there before the first of them.
- * Runs seeds until one fails.
+ * A process of its own for each bug, whose name is its argument: modules are loaded once in a process, so the bug must be there
+ * before the first of them.
  */
 import { registerHooks } from 'node:module';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parentPort, workerData } from 'node:worker_threads';
+import { serveJobs } from '../job-process.ts';
 import type { simulate as Simulate } from '../simulation.ts';
-import { applyEdits, StaleBug } from './bug.ts';
+import { applyEdits, type Bug, StaleBug } from './bug.ts';
+import { type BugJob, type BugReport, UNCHANGED } from './bug-job.ts';
 import { BUGS } from './catalogue.ts';
-
-export interface BugJob {
-  /** Null: nothing is changed, through the same loader. */
-  readonly name: string | null;
-  readonly from: number;
-  readonly seeds: number;
-}
-
-export type BugReport =
-  | { readonly type: 'passed'; readonly seed: number; readonly events: number }
-  | { readonly type: 'caught'; readonly seed: number; readonly message: string }
-  | { readonly type: 'done' };
 
 const SRC = join(import.meta.dirname, '../../../src');
 
-const { name, from, seeds } = workerData as BugJob;
-const bug = name === null ? { name: 'none', edits: [], caughtBy: [], seeds } : BUGS.find((item) => item.name === name);
+const name = process.argv[2];
+const nothing: Bug = { name: UNCHANGED, edits: [], caughtBy: [], seeds: 0 };
+const bug = name === UNCHANGED ? nothing : BUGS.find((item) => item.name === name);
 if (bug === undefined) throw new Error(`there is no bug "${name}"`);
 
 const loaded = new Set<string>();
@@ -46,14 +36,9 @@ for (const { file } of bug.edits) {
   if (!loaded.has(file)) throw new StaleBug(`bug "${bug.name}": the simulator does not load src/${file}`);
 }
 
-const tell = (report: BugReport): void => parentPort?.postMessage(report);
-
-for (let seed = from; seed < from + seeds; seed += 1) {
-  const outcome = await simulate({ seed }).then(
-    ({ events }): BugReport => ({ type: 'passed', seed, events }),
-    (error: Error): BugReport => ({ type: 'caught', seed, message: error.message }),
-  );
-  tell(outcome);
-  if (outcome.type === 'caught') break;
-}
-tell({ type: 'done' });
+serveJobs<BugJob, BugReport>(({ seed }) =>
+  simulate({ seed }).then(
+    ({ events }) => ({ type: 'passed', events }),
+    (error: Error) => ({ type: 'caught', message: error.message }),
+  ),
+);

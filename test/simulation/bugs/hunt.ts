@@ -1,13 +1,12 @@
-/** Hunts bugs over all cores: a thread for each, which ends with the first seed that fails. */
+/** Hunts bugs over all cores: a process for each, which ends with the first seed that fails. */
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import { JobProcess } from '../job-process.ts';
 import type { Bug } from './bug.ts';
-import type { BugJob, BugReport } from './bug-worker.ts';
+import { type BugJob, type BugReport, UNCHANGED } from './bug-job.ts';
 
 /** A run that is this slow hangs: a bug that loops for ever is a find of nobody's. */
 const SEED_TIMEOUT_MS = 120_000;
-const EXIT_TIMEOUT_MS = 5000;
 
 export interface Hunt {
   readonly bug: string;
@@ -34,9 +33,9 @@ export interface HuntOptions {
 export async function huntBugs({ bugs, from, seeds, workers, onDone }: HuntOptions): Promise<Hunt[]> {
   const waiting = [...bugs];
   const hunts: Hunt[] = [];
-  const threads = Math.min(workers ?? availableParallelism(), bugs.length);
+  const processes = Math.min(workers ?? availableParallelism(), bugs.length);
   await Promise.all(
-    Array.from({ length: threads }, async () => {
+    Array.from({ length: processes }, async () => {
       for (let bug = waiting.shift(); bug !== undefined; bug = waiting.shift()) {
         const hunt = await huntOne(bug, from ?? bug.from ?? 1, seeds ?? bug.seeds);
         hunts.push(hunt);
@@ -49,43 +48,30 @@ export async function huntBugs({ bugs, from, seeds, workers, onDone }: HuntOptio
 
 /** Unchanged code through the same loader. */
 export function huntNothing(from: number, seeds: number): Promise<Hunt> {
-  return run({ name: null, from, seeds }, () => false);
+  return huntOne({ name: UNCHANGED, caughtBy: [] }, from, seeds);
 }
 
-function huntOne(bug: Bug, from: number, seeds: number): Promise<Hunt> {
-  return run({ name: bug.name, from, seeds }, (message) => bug.caughtBy.some((pattern) => pattern.test(message)));
-}
+type Hunted = Pick<Bug, 'name' | 'caughtBy'>;
 
-async function run(job: BugJob, isExpected: (message: string) => boolean): Promise<Hunt> {
+async function huntOne({ name, caughtBy }: Hunted, from: number, seeds: number): Promise<Hunt> {
   const startMs = Date.now();
-  const worker = new Worker(join(import.meta.dirname, 'bug-worker.ts'), { workerData: job });
+  const worker = new JobProcess<BugJob, BugReport>(join(import.meta.dirname, 'bug-worker.ts'), name);
   let seedsRun = 0;
   let events = 0;
   let caught: Hunt['caught'] = null;
   try {
-    await new Promise<void>((resolve, reject) => {
-      const hangs = (): void => reject(new Error(`bug "${job.name}": seed ${job.from + seedsRun} does not end`));
-      let timer = setTimeout(hangs, SEED_TIMEOUT_MS);
-      worker.on('error', reject);
-      worker.on('exit', () => {
-        clearTimeout(timer);
-        resolve();
-      });
-      worker.on('message', (report: BugReport) => {
-        clearTimeout(timer);
-        // It ends by itself: to end it by force, with databases open, has brought down the whole process.
-        if (report.type === 'done') {
-          timer = setTimeout(resolve, EXIT_TIMEOUT_MS);
-          return;
-        }
-        timer = setTimeout(hangs, SEED_TIMEOUT_MS);
-        seedsRun += 1;
-        if (report.type === 'passed') events += report.events;
-        else caught = { seed: report.seed, message: report.message, expected: isExpected(report.message) };
-      });
-    });
+    while (seedsRun < seeds && caught === null) {
+      const seed = from + seedsRun;
+      const report = await worker.ask({ seed }, SEED_TIMEOUT_MS);
+      seedsRun += 1;
+      if (report.type === 'passed') events += report.events;
+      else
+        caught = { seed, message: report.message, expected: caughtBy.some((pattern) => pattern.test(report.message)) };
+    }
+  } catch (error) {
+    throw new Error(`bug "${name}", seed ${from + seedsRun}`, { cause: error });
   } finally {
-    await worker.terminate();
+    worker.stop();
   }
-  return { bug: job.name ?? 'none', from: job.from, seedsRun, caught, events, elapsedMs: Date.now() - startMs };
+  return { bug: name, from, seedsRun, caught, events, elapsedMs: Date.now() - startMs };
 }
