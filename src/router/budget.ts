@@ -11,6 +11,8 @@ const MAX_CALLS = 45;
 const SHORTEST_TRY_MS = 60;
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 800;
+/** A probe, and the leader that it named. */
+const CALLS_BETWEEN_PAUSES = 2;
 
 export class Budget {
   readonly deadlineMs: number;
@@ -52,9 +54,14 @@ export class Budget {
     this.#pauses = 0;
   }
 
-  /** Waits, longer each time, with jitter so that routers do not come back all at once. */
+  /**
+   * Waits, longer each time, with jitter so that routers do not come back all at once; yet no longer than the calls that are left need
+   * to last until the deadline: after a probe and a request that were lost, who leads need not be waited for.
+   */
   async pause(): Promise<void> {
-    const longestMs = Math.min(FIRST_PAUSE_MS * 2 ** this.#pauses, LONGEST_PAUSE_MS);
+    const callsLeft = Math.max(1, MAX_CALLS - this.#calls);
+    const paceMs = (CALLS_BETWEEN_PAUSES * this.remainingMs) / callsLeft;
+    const longestMs = Math.min(FIRST_PAUSE_MS * 2 ** this.#pauses, Math.max(FIRST_PAUSE_MS, paceMs), LONGEST_PAUSE_MS);
     this.#pauses += 1;
     await sleep(this.#platform, Math.min(longestMs * (0.5 + this.#platform.random() / 2), this.remainingMs));
   }

@@ -24,7 +24,7 @@ export interface Settings {
 export const LOCATION_HINTS: readonly string[] = ['wnam', 'enam', 'weur', 'eeur', 'apac', 'oc', 'sam', 'afr', 'me'];
 export const GROUP_SIZES: readonly number[] = [1, 3, 5, 7];
 
-const DEFAULT_HEARTBEAT_MS = 100;
+const DEFAULT_HEARTBEAT_MS = 125;
 const DEFAULT_ELECTION_TIMEOUT_MS = 1000;
 const DEFAULT_QUIESCE_AFTER_MS = 10_000;
 const MAX_QUIESCE_AFTER_MS = 86_400_000;

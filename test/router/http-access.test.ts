@@ -1,4 +1,6 @@
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { unstable_readConfig } from 'wrangler';
 import type { Env } from '../../src/router/env.ts';
 import { parseSettings, SettingsError } from '../../src/router/settings.ts';
 import { TestServer } from './http.ts';
@@ -105,7 +107,7 @@ describe('settings', () => {
   test('have defaults', () => {
     expect(parseSettings(base)).toEqual({
       peers: ['weur', 'enam', 'wnam'],
-      heartbeatMs: 100,
+      heartbeatMs: 125,
       electionTimeoutMs: 1000,
       quiesceAfterMs: 10_000,
       storageLimitBytes: 4_000_000_000,
@@ -115,6 +117,11 @@ describe('settings', () => {
       chaos: false,
       coalescing: true,
     });
+  });
+
+  test('of wrangler.toml are the defaults', () => {
+    const { vars } = unstable_readConfig({ config: join(import.meta.dirname, '../../wrangler.toml') });
+    expect(parseSettings(vars as unknown as Env)).toEqual({ ...parseSettings(base), peers: ['weur', 'enam', 'wnam'] });
   });
 
   test('COALESCING may be on or off', () => {
