@@ -31,7 +31,8 @@ export const QUIESCENCE_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/a quiesce record exists exactly while it sleeps/],
-    seeds: 60,
+    from: 90,
+    seeds: 30,
   },
   {
     name: 'who is restored asleep leads, whoever led',
@@ -91,8 +92,7 @@ export const QUIESCENCE_BUGS: readonly Bug[] = [
     name: 'a question of an older round puts to sleep',
     edits: [{ file: 'raft/quiescence.ts', search: 'message.quiesceRound < raft.quiesceRound || ', replacement: '' }],
     caughtBy: [/rounds of a term grow/],
-    from: 100,
-    seeds: 30,
+    seeds: 60,
   },
   {
     name: 'a follower sleeps with a tail that is not committed',
@@ -162,7 +162,7 @@ export const QUIESCENCE_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/a leader sleeps after its live followers/],
-    from: 730,
+    from: 2220,
     seeds: 30,
   },
   {
