@@ -6,6 +6,7 @@ import { ELECTION_BUGS } from './election-bugs.ts';
 import { QUIESCENCE_BUGS } from './quiescence-bugs.ts';
 import { READ_BUGS } from './read-bugs.ts';
 import { REPLICATION_BUGS } from './replication-bugs.ts';
+import { ROUTER_BUGS } from './router-bugs.ts';
 import { SESSION_BUGS } from './session-bugs.ts';
 import { SNAPSHOT_BUGS } from './snapshot-bugs.ts';
 import { WRITE_BEHIND_BUGS } from './write-behind-bugs.ts';
@@ -19,5 +20,6 @@ export const BUGS: readonly Bug[] = [
   ...DISK_BUGS,
   ...WRITE_BEHIND_BUGS,
   ...SESSION_BUGS,
+  ...ROUTER_BUGS,
   ...QUIESCENCE_BUGS,
 ];
