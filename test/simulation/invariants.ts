@@ -225,13 +225,15 @@ export class Invariants {
   /** A record exists exactly while its peer sleeps, and who sleeps waits for nothing. */
   #checkSleep(instance: Instance, raft: Raft): void {
     const { asleep, effects } = raft;
-    const { disk } = instance.object;
+    const { disk, alarmBelievedGone } = instance.object;
     this.#sleepRules.check(instance, raft);
     if (instance.superseded) return;
     const record = disk.quiesceRecord();
     this.#assert((record !== null) === (asleep !== null), instance, 'a quiesce record exists exactly while it sleeps');
     if (asleep === null) return;
-    this.#assert(effects.deadlineMs === null && disk.alarm === null, instance, 'who sleeps has no alarm');
+    // One that is left over fires once, in vain.
+    const noAlarm = disk.alarm === null || disk.alarm === alarmBelievedGone;
+    this.#assert(effects.deadlineMs === null && noAlarm, instance, 'who sleeps has no alarm');
   }
 
   #checkNewLeader(instance: Instance, seen: Seen): void {

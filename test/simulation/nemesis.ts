@@ -28,6 +28,7 @@ export const FAULT_KINDS = [
   'crashInstalling',
   'crashWriting',
   'storageBreaks',
+  'doubleAlarm',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
@@ -45,6 +46,7 @@ const PROFILES: readonly (readonly FaultKind[])[] = [
   // What is on disk when.
   ['slowDisk', 'crashWriting', 'storageRefused', 'supersede'],
   ['crashWriting', 'storageBreaks'],
+  ['doubleAlarm', 'lateAlarms', 'evict'],
   ['partition', 'crashInstalling'],
   ['newLeader', 'slowDisk', 'crashInstalling'],
 ];
@@ -55,6 +57,8 @@ export function drawMix(world: World): FaultMix {
   const likelihood = random.pick([0.15, 0.35, 0.6, 1]);
   return new Set(FAULT_KINDS.filter(() => random.chance(likelihood)));
 }
+
+const MAX_ALARM_REPEAT_MS = 2000;
 
 /** Clients reach the peers through these: as many of them as there are. */
 const ROUTERS = ['router1', 'router2', 'router3'];
@@ -128,6 +132,21 @@ export class Nemesis {
     };
   }
 
+  /** The next alarm that fires is delivered twice, the second time perhaps to an instance that knows nothing of the first. */
+  #doubleAlarm(object: SimObject): void {
+    const world = this.#world;
+    const afterMs = world.random.between(0, MAX_ALARM_REPEAT_MS);
+    const restarts = world.random.chance(0.5);
+    object.onAlarmHandled = (alarm) => {
+      object.onAlarmHandled = () => {};
+      world.scheduler.after(afterMs, () => {
+        if (this.#stopped) return;
+        if (restarts) world.crash(object);
+        world.repeatAlarm(object, alarm);
+      });
+    };
+  }
+
   /** Whoever was lost is there again. */
   #bringBack(): void {
     const { cut, scheduler } = this.#world;
@@ -146,6 +165,7 @@ export class Nemesis {
       object.slowClock(false, world.scheduler.nowMs);
       object.downUntilMs = 0;
       object.disk.onTurn = () => {};
+      object.onAlarmHandled = () => {};
       object.mendStorage();
     }
     world.note('nemesis', 'heals everything');
@@ -333,6 +353,7 @@ export class Nemesis {
     down: () => this.#takeDown(this.#victim(), this.#world.random.between(500, 8000)),
     splitBrain: () => this.#splitBrain(),
     slowLinks: () => this.#slowLinks(),
+    doubleAlarm: () => this.#doubleAlarm(this.#victim()),
     clockJump: () => {
       const victim = this.#victim();
       victim.clockOffsetMs += this.#world.random.pick([-3_600_000, -800, 300, 900, 120_000]);

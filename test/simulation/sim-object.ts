@@ -61,6 +61,10 @@ export class SimObject {
   /** The time of the alarm whose handler runs. */
   runningAlarm: SetAlarm | null = null;
   cancelAlarm: (() => void) | null = null;
+  /** What was set when an older alarm came again: the handler takes the alarm that it is told of for the only one. */
+  alarmBelievedGone: SetAlarm | null = null;
+  /** Called when the handler of an alarm has run. */
+  onAlarmHandled: (alarm: SetAlarm) => void = () => {};
   /** No alarm fires until a client's request has come: the platform has forgotten them. */
   alarmsStuck = false;
   /** How often its storage was lost or deleted as a whole: what it had answered before is lost with it. */

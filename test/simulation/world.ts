@@ -9,7 +9,7 @@ import { handleRoute, RouteError } from '../../src/peer/routes.ts';
 import type { StateMachineFactory } from '../../src/peer/state-machine.ts';
 import { WriteBehind } from '../../src/peer/write-behind.ts';
 import { Acts, Cuts, SlowLinks } from './acts.ts';
-import { STORAGE_REFUSED } from './disk.ts';
+import { type SetAlarm, STORAGE_REFUSED } from './disk.ts';
 import { Random } from './random.ts';
 import { Scheduler } from './scheduler.ts';
 import { Instance, SimObject } from './sim-object.ts';
@@ -288,14 +288,27 @@ export class World {
       if (alarm === null) return;
       object.runningAlarm = alarm;
       object.disk.alarm = null;
-      this.note(object.name, 'alarm');
+      if (this.tracing) this.note(object.name, 'alarm', `${(this.scheduler.nowMs - alarm.atMs).toFixed(0)} ms late`);
       instance.peer.onAlarm(alarm.wallMs);
       handled = true;
+      object.onAlarmHandled(alarm);
     });
     object.runningAlarm = null;
     if (handled) return;
     object.alarmRetryMs = this.scheduler.nowMs + ALARM_RETRY_MS;
     this.#armAlarm(object);
+  }
+
+  /** Alarms are delivered at least once: one that was handled comes again. What was set since then stays set (workerd, actor-sqlite.c++). */
+  repeatAlarm(object: SimObject, alarm: SetAlarm): void {
+    if (object.alarmsStuck || this.scheduler.nowMs < object.downUntilMs || !this.acts.permit()) return;
+    this.#event(object, 0, (instance) => {
+      object.runningAlarm = alarm;
+      object.alarmBelievedGone = object.disk.alarm;
+      this.note(object.name, 'alarm again');
+      instance.peer.onAlarm(alarm.wallMs);
+    });
+    object.runningAlarm = null;
   }
 
   /** No alarm of this object fires until a client's request reaches it. */
