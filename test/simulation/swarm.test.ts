@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { ACCIDENT_KINDS, type AccidentKind } from './accidents.ts';
-import { FAULT_KINDS } from './nemesis.ts';
+import { Messages } from './messages.ts';
+import { FAULT_KINDS, type FaultKind } from './nemesis.ts';
 import type { SimulationPlan } from './plan.ts';
 import { type SimulationResult, simulate } from './simulation.ts';
 import { drawPlan } from './swarm.ts';
 import { TRACE_HEADER } from './trace.ts';
+import type { World } from './world.ts';
 
 const plans = Array.from({ length: 400 }, (_, i) => drawPlan(i + 1));
 
@@ -76,6 +78,99 @@ describe('acts', () => {
     const second = await traced(5, { ...plan, leftOut: [1] });
     expect(crashes(second.lines)).not.toContain(crashes(whole.lines)[0]);
     expect(second.result.acts).toBeGreaterThan(1);
+  });
+});
+
+describe('faults', () => {
+  interface Seen {
+    readonly lines: readonly string[];
+    readonly messages: Messages;
+    readonly twoLeaders: boolean;
+  }
+  const says =
+    (pattern: RegExp) =>
+    ({ lines }: Seen): boolean =>
+      lines.some((line) => pattern.test(line));
+  /** The nemesis says what it does, and messages are lost. */
+  const cuts =
+    (pattern: RegExp) =>
+    (seen: Seen): boolean =>
+      says(pattern)(seen) && seen.messages.lost > 0;
+  const crashedAtOnce = ({ lines }: Seen): number => {
+    const crashes = lines.filter((line) => / {2}crash\b/.test(line));
+    return Math.max(
+      0,
+      ...[...Map.groupBy(crashes, (line) => line.trimStart().split(' ')[0]).values()].map((at) => at.length),
+    );
+  };
+
+  /** What each kind does, and nothing but it. */
+  const EVIDENCE: Record<FaultKind, (seen: Seen) => boolean> = {
+    loss: ({ messages }) => messages.lost > 10,
+    duplicates: ({ messages }) => messages.doubled > 10,
+    longDelays: ({ messages }) => messages.overtakenMs > 500,
+    slowDisk: ({ messages }) => Math.max(...messages.replyMs) > 25,
+    lateAlarms: says(/ alarm .* [1-9]\d\d+ ms late$/),
+    partition: cuts(/nemesis .* partition default/),
+    oneWay: cuts(/nemesis .* one-way cut default/),
+    partialCut: cuts(/nemesis .* partial cut default/),
+    crash: says(/ {2}crash\b/),
+    crashAll: (seen) => crashedAtOnce(seen) === PEERS,
+    evict: says(/ {2}crash\b(?!.*not flushed)/),
+    supersede: says(/default\/\d\.1#\d+~/),
+    storageRefused: (seen) => says(/storage refuses until/)(seen) && says(/(threw|abort) .* storage: /)(seen),
+    down: cuts(/is down until/),
+    clockJump: says(/nemesis .* clock -?[1-9]/),
+    newLeader: cuts(/nemesis .* new leader cut off default/),
+    splitBrain: ({ twoLeaders }) => twoLeaders,
+    slowNetwork: ({ messages }) => Math.min(...messages.replyMs) > 10,
+    slowLinks: ({ messages }) => Math.max(...messages.replyMs) > 40,
+    crashInstalling: says(/ {2}crash\b/),
+    crashWriting: says(/ {2}crash\b.*not flushed/),
+    storageBreaks: (seen) => says(/storage breaks soon/)(seen) && says(/(threw|abort) .* storage: /)(seen),
+    doubleAlarm: says(/ alarm again/),
+  };
+  const PEERS = 3;
+  const SEEDS = 8;
+  const base = drawPlan(3);
+  const QUIET: Partial<SimulationPlan> = {
+    peers: PEERS,
+    faults: [],
+    accidents: {},
+    chaosMs: 4000,
+    tenant: false,
+    newerPeers: 0,
+    weather: { ...base.weather, maxDelayMs: 2, maxFlushMs: 2, alarmJitterMs: 1000 },
+  };
+  /** Followers need a snapshot now and then, of many chunks. */
+  const SNAPSHOTS: Partial<SimulationPlan> = {
+    accidents: { lag: 1 },
+    accidentPauseMs: 200,
+    maxThinkMs: 3,
+    clients: 5,
+    limits: { ...base.limits, tailEntries: 2 },
+    store: { ...base.store, pageBytes: 1 },
+  };
+
+  async function seen(seed: number, plan: Partial<SimulationPlan>): Promise<Seen> {
+    let lines: readonly string[] = [];
+    let twoLeaders = false;
+    const alsoCheck = (world: World): void => {
+      lines = world.lines;
+      twoLeaders ||= [...world.instances()].filter(({ peer }) => peer?.raft?.role === 'leader').length > 1;
+    };
+    await simulate({ seed, plan, trace: true, alsoCheck });
+    return { lines, messages: new Messages(lines), twoLeaders };
+  }
+
+  test.each(FAULT_KINDS)('%s happens where it is on, and nowhere else', async (kind) => {
+    const plan = { ...QUIET, ...(kind === 'crashInstalling' && SNAPSHOTS) };
+    expect(EVIDENCE[kind](await seen(1, plan)), 'seed 1 without it').toBe(false);
+    let happened = false;
+    for (let seed = 1; seed <= SEEDS && !happened; seed += 1) {
+      happened = EVIDENCE[kind](await seen(seed, { ...plan, faults: [kind] }));
+    }
+    expect(happened, `seeds 1 to ${SEEDS}`).toBe(true);
   });
 });
 

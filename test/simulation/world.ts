@@ -226,7 +226,7 @@ export class World {
   /** Memory and unflushed turns are lost. */
   crash(object: SimObject): void {
     if (object.instance === null || !this.acts.permit()) return;
-    this.note(object.name, 'crash');
+    this.note(object.name, 'crash', object.disk.unflushed ? 'loses what is not flushed' : '');
     this.#kill(object.instance);
   }
 
