@@ -102,6 +102,7 @@ export class SimClient {
     const outcome = await this.#patient<WriteOutcome>((router) => router.write(this.#workload.group, write));
     if (outcome === null || !outcome.ok) return;
     const { result } = outcome;
+    if (result.type === 'storage_full') this.#noteFull(write.operation.op);
     if (result.type === 'session_expired') this.told.sessionExpired += 1;
     else if ('replayed' in result && !result.replayed) this.#world.fail(`${this.#name}: an old request was done again`);
   }
@@ -223,7 +224,7 @@ export class SimClient {
       const outcome = await this.#patient<WriteOutcome>((router) =>
         router.write(this.#workload.group, this.#request(operation, clerk, seq)),
       );
-      const ended = outcome === null ? null : this.#toOutput(outcome);
+      const ended = outcome === null ? null : this.#toOutput(outcome, operation.input.type);
       if (ended === 'expired') {
         if (this.#clerk === clerk) this.#clerk = this.#newClerk();
         return uncertain ? null : 'nothing';
@@ -257,7 +258,7 @@ export class SimClient {
     return { operation, requestDigest, clerk, peer: null };
   }
 
-  #toOutput(outcome: WriteOutcome): Ended<Output> | 'expired' {
+  #toOutput(outcome: WriteOutcome, input: Input['type']): Ended<Output> | 'expired' {
     if (!outcome.ok) return outcome.failure.type === 'outcome_unknown' ? null : 'nothing';
     const { result } = outcome;
     switch (result.type) {
@@ -270,7 +271,7 @@ export class SimClient {
       case 'sessions_full':
         return 'nothing';
       case 'storage_full':
-        this.told.storageFull += 1;
+        this.#noteFull(input);
         return 'refused';
       case 'value_too_large':
         return 'refused';
@@ -280,6 +281,12 @@ export class SimClient {
         break;
     }
     throw new Error(`a clerk that keeps the rules was told ${result.type}`);
+  }
+
+  /** Every peer serves deletes when the store is full: otherwise nobody could ever make room. */
+  #noteFull(input: Input['type']): void {
+    if (input === 'delete') this.#world.fail(`${this.#name}: a delete was refused because the store is full`);
+    this.told.storageFull += 1;
   }
 
   // ---- listings

@@ -13,6 +13,7 @@ import type { ListedItem } from '../linearizability/listing.ts';
 import { Accidents } from './accidents.ts';
 import { type Listing, SimClient, SimRouter } from './clients.ts';
 import type { Disk } from './disk.ts';
+import { FullStore } from './full-store.ts';
 import { checkHistories } from './histories.ts';
 import { type FaultMix, Nemesis } from './nemesis.ts';
 import { describePlan, overridden, type SimulationPlan } from './plan.ts';
@@ -298,23 +299,36 @@ class Run {
     });
   }
 
-  /** A full store takes deletes, and what there is room for after them. */
+  /** A full store takes deletes, whoever leads, and what there is room for after them. */
   async #demandRoom(): Promise<void> {
     if (this.#plan.store.storageLimitBytes === null) return;
     // What clients have under way would fill it again (seed 39324).
     const untilMs = this.world.scheduler.nowMs + HEAL_MS + PATIENCE_MS;
     await this.#until(untilMs, () => this.#ended.size === this.#clients.length);
-    const result: { said: readonly string[] | null } = { said: null };
-    const [router] = this.#routers;
+    const members = this.#objects().flatMap((object, i) =>
+      this.#accidents.wiped.has(object) ? [] : ([[i + 1, object]] as const),
+    );
+    const store = new FullStore({
+      world: this.world,
+      router: this.#routers[0]!,
+      group: GROUP,
+      members: new Map(members),
+      keys: this.#workload().keys,
+      electionTimeoutMs: this.#plan.electionTimeoutMs,
+    });
+    let done = false;
     // An event of its own, so that what it begins with happens before time goes on: for all that is asleep it goes far (seed 13506).
     this.world.scheduler.after(0, () => {
-      emptied(router!, GROUP, this.#workload().keys).then((said) => {
-        result.said = said;
-      });
+      store.demandRoom().then(
+        () => {
+          done = true;
+        },
+        (error: Error) => this.world.fail(error.message),
+      );
     });
-    await this.#until(this.world.scheduler.nowMs + HEAL_MS, () => result.said !== null);
-    if (result.said?.join() !== 'deleted,written')
-      throw new SimulationError(`liveness: a full store, emptied, said ${result.said?.join() ?? 'nothing'}`);
+    const longestMs = members.length * (HEAL_MS + PATIENCE_MS) + HEAL_MS;
+    if (!(await this.#until(this.world.scheduler.nowMs + longestMs, () => done)))
+      throw new SimulationError('liveness: a full store is not emptied');
   }
 
   #objects(): SimObject[] {
@@ -360,21 +374,4 @@ function hashOfTables(disk: Disk): string {
 function listed({ key, value, ...item }: KeyValue): ListedItem {
   const decoder = new TextDecoder();
   return { ...item, key: decoder.decode(key), value: decoder.decode(value) };
-}
-
-/** What is said to the deletion of all keys, and to a small put then: each kind of answer once. */
-async function emptied(router: SimRouter, group: string, keys: readonly string[]): Promise<string[]> {
-  const digest = new Uint8Array(16);
-  const request = { requestDigest: digest, clerk: null, peer: null };
-  const said = new Set<string>();
-  const encode = (key: string): Uint8Array => new TextEncoder().encode(key);
-  for (const key of keys) {
-    const operation = { op: 'delete' as const, key: encode(key), condition: null };
-    const outcome = await router.client.write(group, { ...request, operation });
-    said.add(outcome.ok ? outcome.result.type : outcome.failure.type);
-  }
-  const put = { op: 'put' as const, key: encode(keys[0]!), condition: null, value: digest, valueDigest: digest };
-  const outcome = await router.client.write(group, { ...request, operation: put });
-  said.add(outcome.ok ? outcome.result.type : outcome.failure.type);
-  return [...said];
 }
