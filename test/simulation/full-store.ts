@@ -67,15 +67,19 @@ export class FullStore {
     throw new SimulationError(`liveness: ${object.name} deletes nothing from a full store`);
   }
 
-  /** Whoever leads instead goes down until the others may elect another, and this one is asked to stand before they do. */
+  /**
+   * This one is asked to stand. Whoever leads instead crashes, and is down until this one's campaign has begun: a leader that has just
+   * lost its memory stands at once, and would win. Its vote may be needed.
+   */
   async #makeLead(object: SimObject): Promise<void> {
     const { world, members, electionTimeoutMs } = this.#scene;
-    const leads = ({ instance }: SimObject): boolean => instance?.peer?.raft?.role === 'leader';
-    while (!leads(object)) {
+    const role = ({ instance }: SimObject) => instance?.peer?.raft?.role;
+    while (role(object) !== 'leader') {
       for (const other of members.values()) {
-        if (!leads(other)) continue;
-        world.crash(other);
-        other.downUntilMs = world.scheduler.nowMs + electionTimeoutMs;
+        if (role(other) === 'leader') {
+          world.crash(other);
+          other.downUntilMs = world.scheduler.nowMs + 2 * electionTimeoutMs;
+        } else if (role(object) !== 'follower') other.downUntilMs = 0;
       }
       world.request('operator', object.name, 'stand', encodeBody({})).catch(() => {});
       await world.scheduler.sleep(STAND_EVERY_MS);
