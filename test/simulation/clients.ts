@@ -3,13 +3,14 @@
  * under a clerk's identity, repeating what has no answer. What they did and saw is the history that is checked.
  */
 import { createHash } from 'node:crypto';
-import type { Condition, KeyValue, Query } from '../../src/kv/commands.ts';
+import type { Condition, Query } from '../../src/kv/commands.ts';
 import type { GroupClient } from '../../src/router/group.ts';
 import type { ReadOutcome } from '../../src/router/read.ts';
 import type { Write, WriteOutcome } from '../../src/router/write.ts';
 import type { Input, Operation, Output } from '../linearizability/history.ts';
 import type { Listing } from '../linearizability/listing.ts';
 import { Clerk, openSession } from './clerk-identity.ts';
+import { readListing } from './listings.ts';
 import type { Random } from './random.ts';
 import { SimRouter } from './sim-router.ts';
 import type { World } from './world.ts';
@@ -291,37 +292,22 @@ export class SimClient {
 
   // ---- listings
 
-  /** All pages of one listing, three keys a page: one read of everything at one revision. */
   async #list(): Promise<void> {
-    const callMs = this.#world.scheduler.nowMs;
-    const items: KeyValue[] = [];
-    let after: Uint8Array | null = null;
-    let revision: number | null = null;
-    while (true) {
-      const query: Query = { type: 'list', prefix: new Uint8Array(), after, limit: 3, revision };
-      const outcome: ReadOutcome | null = await this.#patient<ReadOutcome>((router) =>
-        router.read(this.#workload.group, { query, consistency: 'linearizable', peer: null }),
-      );
-      if (outcome === null || !outcome.ok) return;
-      // Between two pages the listing's revision may be compacted; nothing else excuses a listing that ends.
-      if (outcome.answer.type === 'compacted' && revision !== null) return;
-      if (outcome.answer.type !== 'page') throw new Error(`a listing was answered by ${outcome.answer.type}`);
-      items.push(...outcome.answer.items);
-      revision = outcome.answer.revision;
-      if (!outcome.answer.more) break;
-      after = outcome.answer.items.at(-1)?.key ?? null;
-      await this.#world.scheduler.sleep(this.#random.between(0, 50));
-    }
-    this.listings.push({
-      callMs,
-      returnMs: this.#world.scheduler.nowMs,
-      revision: revision ?? 0,
-      items: items.map(({ key, value, modRevision }) => ({
-        key: decoder.decode(key),
-        value: decoder.decode(value),
-        modRevision,
-      })),
+    const { scheduler } = this.#world;
+    const listing = await readListing({
+      clientId: this.#name,
+      random: this.#random,
+      keys: this.#workload.keys,
+      now: () => scheduler.nowMs,
+      sleep: (ms) => scheduler.sleep(ms),
+      ask: async (query) => {
+        const outcome = await this.#patient<ReadOutcome>((router) =>
+          router.read(this.#workload.group, { query, consistency: 'linearizable', peer: null }),
+        );
+        return outcome?.ok ? outcome.answer : null;
+      },
     });
+    if (listing !== null) this.listings.push(listing);
   }
 }
 

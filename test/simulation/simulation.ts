@@ -3,18 +3,18 @@
  * wrong and nothing may break (safety); then everything heals and all must go on (liveness): every client gets answers, all
  * peers reach the same state, and what the clients saw is linearizable.
  */
-import type { Answer, KeyValue, Query } from '../../src/kv/commands.ts';
+import type { Answer, Query } from '../../src/kv/commands.ts';
 import type { PeerSettings } from '../../src/peer/peer.ts';
 import { objectName } from '../../src/peer/protocol.ts';
 import { statusOf } from '../../src/peer/report.ts';
 import { recomputedHash } from '../kv/recomputed-hash.ts';
 import type { Operation } from '../linearizability/history.ts';
-import type { ListedItem } from '../linearizability/listing.ts';
 import { Accidents } from './accidents.ts';
 import { type Listing, SimClient, SimRouter } from './clients.ts';
 import type { Disk } from './disk.ts';
 import { FullStore } from './full-store.ts';
 import { checkHistories } from './histories.ts';
+import { listed } from './listings.ts';
 import { type FaultMix, Nemesis } from './nemesis.ts';
 import { describePlan, overridden, type SimulationPlan } from './plan.ts';
 import { NEWER_VERSION, storeSettings, storeVariant } from './store-variants.ts';
@@ -369,9 +369,4 @@ function hashOfTables(disk: Disk): string {
   return recomputedHash({ sql, machine: { applyVersion: 1, summary } } as unknown as Parameters<
     typeof recomputedHash
   >[0]);
-}
-
-function listed({ key, value, ...item }: KeyValue): ListedItem {
-  const decoder = new TextDecoder();
-  return { ...item, key: decoder.decode(key), value: decoder.decode(value) };
 }
