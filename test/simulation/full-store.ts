@@ -28,27 +28,28 @@ export interface FullStoreScene {
 
 export class FullStore {
   readonly #scene: FullStoreScene;
-  /** Keys that are there, perhaps. */
-  readonly #keys: string[];
+  /** Keys that are there. */
+  readonly #keys: string[] = [];
+  #filled = 0;
 
   constructor(scene: FullStoreScene) {
     this.#scene = scene;
-    this.#keys = [...scene.keys];
   }
 
   /** @throws SimulationError */
   async demandRoom(): Promise<void> {
+    for (const key of this.#scene.keys) await this.#demand(remove(key), 'deleted');
     for (const [slot, object] of this.#scene.members) {
       await this.#fill();
       await this.#deleteUnder(slot, object);
     }
-    for (const key of this.#keys) await this.#demand(remove(key), 'deleted');
-    await this.#demand(put(this.#keys[0]!), 'written');
+    await this.#demand(put('last'), 'written');
   }
 
   async #fill(): Promise<void> {
     for (let i = 0; i < MAX_PUTS; i += 1) {
-      const key = `fill${this.#keys.length}`;
+      const key = `fill${this.#filled}`;
+      this.#filled += 1;
       const said = await this.#say(put(key), null);
       if (said === 'storage_full') return;
       this.#keys.push(key);
@@ -60,7 +61,10 @@ export class FullStore {
     for (let i = 0; i < MAX_TRIES; i += 1) {
       await this.#makeLead(object);
       const said = await this.#say(remove(this.#keys.at(-1)!), String(slot));
-      if (said === 'deleted') return;
+      if (said === 'deleted') {
+        this.#keys.pop();
+        return;
+      }
       if (said === 'storage_full')
         throw new SimulationError(`${object.name}: leads a full store, and refuses a delete`);
     }
@@ -88,7 +92,7 @@ export class FullStore {
 
   async #demand(operation: WriteOperation, expected: string): Promise<void> {
     const said = await this.#say(operation, null);
-    if (said !== expected) throw new SimulationError(`liveness: a full store, emptied, said ${said}`);
+    if (said !== expected) throw new SimulationError(`liveness: a full store says ${said}, and not ${expected}`);
   }
 
   /** The answer's type. `peer`: only this one is asked. */
