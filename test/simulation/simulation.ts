@@ -14,6 +14,7 @@ import { type Listing, SimClient, SimRouter } from './clients.ts';
 import type { Disk } from './disk.ts';
 import { FullStore } from './full-store.ts';
 import { checkHistories } from './histories.ts';
+import { hasLeader } from './leadership.ts';
 import { listed } from './listings.ts';
 import { type FaultMix, Nemesis } from './nemesis.ts';
 import { describePlan, overridden, type SimulationPlan } from './plan.ts';
@@ -88,11 +89,13 @@ export class SimulationFailure extends Error {
 }
 
 const GROUP = 'default';
-/** The labs' bound for a new leader is 5 s; a client needs that, and some tries. */
+/** A client needs a leader, and some tries. */
 const HEAL_MS = 20_000;
 /** A client may be waiting for a router that vanished: its patience, once, comes on top. */
 const PATIENCE_MS = 12_000;
 const WAKE_EVERY_MS = 2000;
+/** The labs' bound for a new leader. It comes on top of the longest election timeout that somebody may have begun to wait for. */
+const ELECTION_MS = 5000;
 
 export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
   const plan = overridden(drawPlan(options.seed, options.allFaults), options.plan ?? {});
@@ -183,6 +186,7 @@ class Run {
     this.#accidents.start();
     await this.#until(plan.chaosMs);
     this.#heal();
+    await this.#demandLeader();
     await this.#demandProgress();
     for (const client of this.#clients) client.stopped = true;
     await this.#demandAgreement();
@@ -214,6 +218,7 @@ class Run {
     this.world.acts.limit([], null);
     for (const nemesis of this.#nemeses) nemesis.stop();
     this.#accidents.stop();
+    this.world.punctualAlarms();
   }
 
   async #until(endMs: number, done: () => boolean = () => false): Promise<boolean> {
@@ -226,6 +231,24 @@ class Run {
       if (done()) return true;
     }
     return done();
+  }
+
+  /**
+   * Soon, and long before the last client gets its answers. Somebody asks for it: all clients may be waiting for routers that vanished,
+   * and without a request a group that sleeps, or was never founded, needs no leader.
+   */
+  async #demandLeader(): Promise<void> {
+    this.#ask();
+    // Each election timeout is drawn anew between this and twice as much.
+    const longestTimeoutMs = 2 * this.#plan.electionTimeoutMs;
+    const untilMs = this.world.scheduler.nowMs + longestTimeoutMs + ELECTION_MS;
+    if (!(await this.#until(untilMs, () => hasLeader(this.#objects()))))
+      throw new SimulationError('liveness: no leader after all was healed');
+  }
+
+  #ask(): void {
+    const query = { type: 'get' as const, key: new TextEncoder().encode('nothing') };
+    this.#routers[0]?.client.read(GROUP, { query, consistency: 'linearizable', peer: null });
   }
 
   async #demandProgress(): Promise<void> {
@@ -281,8 +304,7 @@ class Run {
   /** Who holds no log knows nobody whom it could ask: it is found when its group is awake next (seed 14300). */
   #wakeFor(members: readonly SimObject[]): void {
     if (members.every(({ instance }) => instance?.peer.raft?.log.lastIndex !== 0)) return;
-    const query = { type: 'get' as const, key: new TextEncoder().encode('nothing') };
-    this.#routers[0]?.client.read(GROUP, { query, consistency: 'linearizable', peer: null });
+    this.#ask();
     this.world.scheduler.after(WAKE_EVERY_MS, () => this.#wakeFor(members));
   }
 

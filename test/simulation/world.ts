@@ -324,6 +324,14 @@ export class World {
     this.#armAlarm(object);
   }
 
+  /** From now on none is later than the weather has it: not those either that wait for an object that was down, or failed. */
+  punctualAlarms(): void {
+    for (const object of this.objects.values()) {
+      object.alarmRetryMs = 0;
+      this.#armAlarm(object);
+    }
+  }
+
   #event(object: SimObject, depth: number, run: (instance: Instance) => void): void {
     try {
       const instance = this.#start(object);
