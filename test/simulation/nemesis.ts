@@ -59,6 +59,8 @@ export function drawMix(world: World): FaultMix {
 }
 
 const MAX_ALARM_REPEAT_MS = 2000;
+const MIN_REFUSAL_MS = 20;
+const MAX_REFUSAL_MS = 30_000;
 
 /** Clients reach the peers through these: as many of them as there are. */
 const ROUTERS = ['router1', 'router2', 'router3'];
@@ -340,7 +342,9 @@ export class Nemesis {
     supersede: () => this.#world.supersede(this.#victim(), this.#world.random.between(10, 5000)),
     storageRefused: () => {
       const victim = this.#victim();
-      victim.refusesUntilMs = this.#world.scheduler.nowMs + this.#world.random.pick([20, 500, 30_000]);
+      // Short ones as likely as long ones: some end by themselves, some outlast the run.
+      const forMs = MIN_REFUSAL_MS * (MAX_REFUSAL_MS / MIN_REFUSAL_MS) ** this.#world.random.float();
+      victim.refusesUntilMs = this.#world.scheduler.nowMs + forMs;
       this.#world.note('nemesis', `${victim.name} storage refuses until ${victim.refusesUntilMs.toFixed(0)}`);
     },
     crashWriting: () => this.#crashWriting(this.#victim()),
