@@ -23,13 +23,20 @@ interface Happened {
   installations: number;
 }
 
-/** One run, looked at after every event. */
-async function happenedIn(seed: number, overrides: Partial<SimulationPlan>): Promise<Happened> {
+const SEEDS = [1, 2, 3, 4];
+
+/** Runs of all seeds, looked at after every event. */
+async function happenedUnder(overrides: Partial<SimulationPlan>): Promise<Happened> {
+  const happened: Happened = { votes: 0, sleeps: 0, stagings: 0, installations: 0 };
+  for (const seed of SEEDS) await watch(seed, overrides, happened);
+  return happened;
+}
+
+async function watch(seed: number, overrides: Partial<SimulationPlan>, happened: Happened): Promise<void> {
   const base = drawPlan(seed);
   const store = { ...base.store, pageBytes: 1 };
   const limits = { ...base.limits, tailEntries: 2 };
   const plan = { peers: 3, clients: 4, faults: ['crash'], accidents: {}, tenant: false, newerPeers: 0, store, limits };
-  const happened: Happened = { votes: 0, sleeps: 0, stagings: 0, installations: 0 };
   const alsoCheck = (world: World): void => {
     world.onStaging = () => {
       happened.stagings += 1;
@@ -44,18 +51,17 @@ async function happenedIn(seed: number, overrides: Partial<SimulationPlan>): Pro
     }
   };
   await simulate({ seed, plan: { ...plan, ...overrides }, alsoCheck });
-  return happened;
 }
 
-test('seed 1: in a busy group, votes, log rows, chunks of snapshots and their installation', async () => {
+test(`seeds ${SEEDS}: in a busy group, votes, log rows, chunks of snapshots and their installation`, async () => {
   const plan = { accidents: { lag: 1 }, accidentPauseMs: 200, chaosMs: 6000, maxThinkMs: 3 };
-  const { votes, stagings, installations } = await happenedIn(1, plan);
+  const { votes, stagings, installations } = await happenedUnder(plan);
   expect(votes).toBeGreaterThan(0);
   expect(stagings).toBeGreaterThan(0);
   expect(installations).toBeGreaterThan(0);
 });
 
-test('seed 1: in an idle group, the record of its sleep', async () => {
-  const { sleeps } = await happenedIn(1, { clients: 1, chaosMs: 10_000, maxThinkMs: 3000, quiesceAfterMs: 60 });
+test(`seeds ${SEEDS}: in an idle group, the record of its sleep`, async () => {
+  const { sleeps } = await happenedUnder({ clients: 1, chaosMs: 10_000, maxThinkMs: 3000, quiesceAfterMs: 60 });
   expect(sleeps).toBeGreaterThan(0);
 });

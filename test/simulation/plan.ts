@@ -11,6 +11,8 @@ export interface SimulationPlan {
   /** Peers whose code's apply version is 2 from the start: a deploy that is half done. The rest follow in the end. */
   readonly newerPeers: number;
   readonly routers: number;
+  /** Whether concurrent requests of a router share calls: the variable COALESCING. */
+  readonly coalescing: boolean;
   readonly clients: number;
   /** This share of the clients brings an identity of its own. */
   readonly clerkShare: number;
@@ -67,7 +69,7 @@ export function describePlan(plan: SimulationPlan): string {
   const parts = [
     `${plan.peers} peers${plan.newerPeers > 0 ? ` (${plan.newerPeers} newer)` : ''}`,
     `${plan.clients} clients`,
-    `${plan.routers} routers`,
+    `${plan.routers} routers${plan.coalescing ? '' : ' without coalescing'}`,
     `${plan.chaosMs} ms`,
     ...(plan.quiesceAfterMs > 0 ? [`sleeps after ${plan.quiesceAfterMs} ms`] : []),
     `faults: ${[...plan.faults, ...accidents].join(' ') || 'none'}`,

@@ -129,7 +129,7 @@ const STEPS: readonly Steps[] = [
     for (const share of [0.1, 0.3, 0.5, 0.8]) if (chaosMs > 200) yield { chaosMs: Math.round(chaosMs * share) };
   },
   function* ({ peers, newerPeers }) {
-    for (const fewer of [1, 3]) if (fewer < peers) yield { peers: fewer, newerPeers: Math.min(newerPeers, fewer) };
+    for (const fewer of [1, 3, 5]) if (fewer < peers) yield { peers: fewer, newerPeers: Math.min(newerPeers, fewer) };
   },
   function* ({ clients }) {
     for (const fewer of [1, Math.floor(clients / 2), clients - 1])

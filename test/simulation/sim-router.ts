@@ -11,9 +11,9 @@ import type { World } from './world.ts';
 class HandledClient extends GroupClient {
   readonly handlers: Handlers;
 
-  constructor(platform: RouterPlatform, hints: readonly string[]) {
+  constructor(platform: RouterPlatform, hints: readonly string[], coalescing: boolean) {
     const handlers = new Handlers();
-    super(handlers.platform(platform), hints);
+    super(handlers.platform(platform), hints, coalescing);
     this.handlers = handlers;
   }
 
@@ -30,6 +30,7 @@ class HandledClient extends GroupClient {
 export class SimRouter {
   readonly #world: World;
   readonly #hints: readonly string[];
+  readonly #coalescing: boolean;
   readonly name: string;
   readonly #random: Random;
   /** Decides what a restart is; nothing else draws from it. */
@@ -39,10 +40,11 @@ export class SimRouter {
   #life = 0;
   #client: HandledClient;
 
-  constructor(world: World, name: string, hints: readonly string[]) {
+  constructor(world: World, name: string, hints: readonly string[], coalescing = true) {
     this.#world = world;
     this.name = name;
     this.#hints = hints;
+    this.#coalescing = coalescing;
     this.#random = world.stream(name);
     this.#fate = world.stream(`${name} restarts`);
     this.#client = this.#start();
@@ -77,6 +79,7 @@ export class SimRouter {
         log: (event) => this.#world.note(this.name, 'log', JSON.stringify(event)),
       },
       this.#hints,
+      this.#coalescing,
     );
   }
 

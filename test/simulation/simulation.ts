@@ -1,5 +1,5 @@
 /**
- * One run: a group of 1, 3 or 5 peers, a few routers and clients, a mix of faults, all drawn from one seed. First everything goes
+ * One run: a group of 1 to 7 peers, a few routers and clients, a mix of faults, all drawn from one seed. First everything goes
  * wrong and nothing may break (safety); then everything heals and all must go on (liveness): every client gets answers, all
  * peers reach the same state, and what the clients saw is linearizable.
  */
@@ -132,7 +132,8 @@ class Run {
     this.world.malformedRequests = false;
     this.#watch = new Watch(this.world);
     const hints = Array.from({ length: plan.peers }, () => 'weur');
-    this.#routers = Array.from({ length: plan.routers }, (_, i) => new SimRouter(this.world, `router${i + 1}`, hints));
+    const router = (i: number) => new SimRouter(this.world, `router${i + 1}`, hints, plan.coalescing);
+    this.#routers = Array.from({ length: plan.routers }, (_, i) => router(i));
     this.#clients = this.#createClients();
     this.#tenant = plan.tenant ? new Tenant(this.world, this.#routers, this.#workload()) : null;
     const mix = new Set(plan.faults) as FaultMix;

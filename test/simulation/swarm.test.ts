@@ -43,6 +43,14 @@ describe('the plan of a seed', () => {
     expect(of(({ newerPeers }) => newerPeers > 0)).toBeGreaterThan(5);
   });
 
+  test('groups have 1, 3, 5 or 7 peers; some seeds have routers that share no calls', () => {
+    for (const peers of [1, 3, 5, 7]) expect(plans.filter((plan) => plan.peers === peers).length).toBeGreaterThan(5);
+    expect(new Set(plans.map(({ peers }) => peers))).toEqual(new Set([1, 3, 5, 7]));
+    const coalescing = plans.filter((plan) => plan.coalescing).length;
+    expect(coalescing).toBeGreaterThan(plans.length / 2);
+    expect(coalescing).toBeLessThan(plans.length - 5);
+  });
+
   test('is plain data: what is printed with a failure gives the same run again, byte for byte', async () => {
     const printed = JSON.parse(JSON.stringify(drawPlan(17))) as SimulationPlan;
     const [drawn, given] = [await traced(17, {}), await traced(17, printed)];

@@ -14,6 +14,8 @@ import type { World } from './world.ts';
 const BEYOND_SESSIONS = new Set(['longDelays', 'clockJump', 'routerClock', 'wholeClock']);
 /** Where most of Raft's cases lie: new leaders, and followers that need a snapshot. */
 const FREQUENT = new Set<AccidentKind>(['leaderLost', 'lag']);
+/** Groups of 7 now and then: they cost most. */
+const PEERS = [1, 1, 3, 3, 3, 3, 3, 3, 3, 5, 5, 5, 5, 7];
 const NO_LIMITS: StorePlan = {
   storageLimitBytes: null,
   historyLimitBytes: null,
@@ -26,9 +28,10 @@ export function drawPlan(seed: number, allFaults = false): SimulationPlan {
   const random = new Random(seed ^ 0x5e771e5);
   const heartbeatMs = random.pick([50, 100]);
   const plan: SimulationPlan = {
-    peers: random.pick([1, 3, 3, 3, 3, 5, 5]),
+    peers: random.pick(PEERS),
     newerPeers: 0,
     routers: random.int(1, 3),
+    coalescing: random.chance(0.85),
     clients: random.int(2, 7),
     clerkShare: random.pick([0.3, 0.7, 1]),
     keys: random.int(1, 6),
