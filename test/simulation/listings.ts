@@ -5,6 +5,8 @@ import type { Random } from './random.ts';
 
 const MAX_PAGE_ITEMS = 4;
 const MAX_PAUSE_MS = 50;
+/** After each page: whoever found what it looked for asks for no more. */
+const ENOUGH = 0.15;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -30,7 +32,7 @@ export async function readListing({ clientId, random, keys, now, sleep, ask }: L
   let complete = false;
   let after: Uint8Array | null = null;
   let revision: number | null = null;
-  while (!complete) {
+  while (true) {
     const pageCallMs = now();
     const answer = await ask({ type: 'list', prefix: encoder.encode(prefix), after, limit, revision });
     if (answer === null) break;
@@ -46,7 +48,8 @@ export async function readListing({ clientId, random, keys, now, sleep, ask }: L
     revision = answer.revision;
     complete = !answer.more;
     after = answer.items.at(-1)?.key ?? null;
-    if (!complete) await sleep(random.between(0, MAX_PAUSE_MS));
+    if (complete || random.chance(ENOUGH)) break;
+    await sleep(random.between(0, MAX_PAUSE_MS));
   }
   const [first] = pages;
   const last = pages.at(-1);
