@@ -19,11 +19,13 @@ export interface LocalGroupOptions {
   readonly variables?: Readonly<Record<string, string>>;
   /** Told each line that the Worker or its runtime prints, once it is ready. */
   readonly onLine?: (line: string) => void;
+  /** Gives up the start. */
+  readonly signal?: AbortSignal;
 }
 
 /** The first answer of `/healthz` is awaited. Rejects with ServeError, whose message says what to do otherwise. */
 export async function startLocalGroup(options: LocalGroupOptions): Promise<ServedWorker> {
-  const { port, peers, chaos, dataDirectory, variables = {}, onLine } = options;
+  const { port, peers, chaos, dataDirectory, variables = {}, onLine, signal } = options;
   if (!GROUP_SIZES.includes(peers)) throw new ServeError(`a group has ${GROUP_SIZES.join(', ')} peers, not ${peers}`);
   const deployed = unstable_readConfig({ config: join(ROOT, 'wrangler.toml') });
   const bindings: readonly { name: string; class_name?: string }[] = deployed.durable_objects.bindings;
@@ -40,6 +42,7 @@ export async function startLocalGroup(options: LocalGroupOptions): Promise<Serve
     port,
     ...(dataDirectory === undefined ? {} : { dataDirectory }),
     ...(onLine === undefined ? {} : { onLine }),
+    ...(signal === undefined ? {} : { signal }),
     readyPath: '/healthz',
     compatibilityDate: deployed.compatibility_date ?? '2026-07-01',
     compatibilityFlags: deployed.compatibility_flags,

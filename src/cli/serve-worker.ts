@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { buildSync } from 'esbuild';
+import { buildSync, stop as stopBundler } from 'esbuild';
 import { BUNDLING } from './bundling.ts';
 import { type ObjectBinding, SOCKET_NAME, workerdConfig } from './serve-config.ts';
 import { ServeError } from './serve-error.ts';
@@ -32,6 +32,8 @@ export interface WorkerOptions {
   readonly compatibilityFlags?: readonly string[];
   /** Told each line that the Worker or its runtime prints, once it is ready; until then they are told when it fails. */
   readonly onLine?: (line: string) => void;
+  /** Gives up the start: it rejects with the signal's reason, and leaves nothing behind. Once it is ready, see `stop`. */
+  readonly signal?: AbortSignal;
 }
 
 export interface WorkerExit {
@@ -75,6 +77,7 @@ export async function serveWorker(options: WorkerOptions): Promise<ServedWorker>
     };
     try {
       const configFile = await writeWorker(options, directory, dataDirectory);
+      options.signal?.throwIfAborted();
       const workerd = new Workerd(configFile, directory, clear, options.onLine);
       return await workerd.ready(options).catch(async (error: unknown) => {
         await workerd.stop();
@@ -100,12 +103,14 @@ async function writeWorker(options: WorkerOptions, directory: string, dataDirect
   return configFile;
 }
 
-/** Synchronous, since the asynchronous one leaves a process of the bundler running beside this one. */
 function bundle(entry: string, outfile: string): void {
   try {
     buildSync({ ...BUNDLING, entryPoints: [entry], outfile });
   } catch (error) {
     throw new ServeError(`${entry} does not compile: ${error instanceof Error ? error.message : String(error)}`);
+  } finally {
+    // Otherwise its process, and a thread for it, would stay for as long as the runtime runs.
+    void stopBundler();
   }
 }
 
@@ -126,13 +131,18 @@ class Workerd {
     for (const stream of [this.#child.stdout, this.#child.stderr]) this.#keepLines(stream, onLine);
   }
 
-  /** Its port, then a real answer. Rejects when it ends before. */
-  async ready({ port, readyPath }: WorkerOptions): Promise<ServedWorker> {
-    const deadline = AbortSignal.timeout(START_TIMEOUT_MS);
-    const url = `http://127.0.0.1:${await Promise.race([this.#listeningPort(), this.#failure(port, deadline)])}`;
-    await Promise.race([answers(`${url}${readyPath}`, deadline), this.#failure(port, deadline)]);
-    this.#isReady = true;
-    return { url, pid: this.#child.pid ?? 0, exited: this.#exited, stop: () => this.stop() };
+  /** Its port, then a real answer. Rejects when it ends before, or is not wanted any more. */
+  async ready({ port, readyPath, signal }: WorkerOptions): Promise<ServedWorker> {
+    const failure = Promise.race([this.#failure(port, AbortSignal.timeout(START_TIMEOUT_MS)), abortion(signal)]);
+    const over = new AbortController();
+    try {
+      const url = `http://127.0.0.1:${await Promise.race([this.#listeningPort(), failure])}`;
+      await Promise.race([answers(`${url}${readyPath}`, over.signal), failure]);
+      this.#isReady = true;
+      return { url, pid: this.#child.pid ?? 0, exited: this.#exited, stop: () => this.stop() };
+    } finally {
+      over.abort();
+    }
   }
 
   async stop(): Promise<void> {
@@ -187,9 +197,17 @@ export function endOf({ code, signal }: WorkerExit): string {
   return signal === null ? `status ${code}` : `signal ${signal}`;
 }
 
-async function answers(url: string, deadline: AbortSignal): Promise<void> {
-  while (!deadline.aborted) {
-    const signal = AbortSignal.any([deadline, AbortSignal.timeout(READY_REQUEST_TIMEOUT_MS)]);
+/** Rejects with the signal's reason once it is given. */
+async function abortion(signal: AbortSignal | undefined): Promise<never> {
+  if (signal === undefined) return new Promise(() => {});
+  if (!signal.aborted) await once(signal, 'abort');
+  throw signal.reason;
+}
+
+/** Asks until it is answered, or nobody waits any more. */
+async function answers(url: string, over: AbortSignal): Promise<void> {
+  while (!over.aborted) {
+    const signal = AbortSignal.any([over, AbortSignal.timeout(READY_REQUEST_TIMEOUT_MS)]);
     const isReady = await fetch(url, { signal }).then(isAnswer, () => false);
     if (isReady) return;
     await new Promise((settle) => setTimeout(settle, READY_POLL_MS));

@@ -10,29 +10,30 @@ import { parseServeOptions, USAGE, UsageError } from './serve-options.ts';
 import { endOf, type ServedWorker } from './serve-worker.ts';
 
 /** Resolves with the exit status once the group has ended. */
-async function serve(group: ServedWorker): Promise<number> {
-  let stopping = false;
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => {
-      stopping = true;
-      void group.stop();
-    });
-  }
+async function serve(group: ServedWorker, ending: AbortSignal): Promise<number> {
+  const stop = (): void => void group.stop();
+  ending.addEventListener('abort', stop);
+  if (ending.aborted) stop();
   const exit = await group.exited;
-  if (stopping) return 0;
+  if (ending.aborted) return 0;
   console.error(`workerd ended by itself (${endOf(exit)})`);
   return 1;
 }
 
+/** Given once somebody wants this to end, ready or not. */
+const end = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => end.abort());
+
 try {
   const options = parseServeOptions(process.argv.slice(2));
   // What the Worker and its runtime have to say; standard output is for the one line that says where the group is.
-  const group = await startLocalGroup({ ...options, onLine: (line) => console.error(line) });
+  const onLine = (line: string): void => console.error(line);
+  const group = await startLocalGroup({ ...options, onLine, signal: end.signal });
   console.log(`Edgeraft: ${options.peers === 1 ? 'one peer' : `a group of ${options.peers}`} at ${group.url}`);
-  process.exitCode = await serve(group);
+  process.exitCode = await serve(group, end.signal);
 } catch (error) {
+  process.exitCode = error === end.signal.reason ? 0 : 1;
   if (error instanceof UsageError) console.error(`${error.message}\n${USAGE}`);
   else if (error instanceof ServeError) console.error(error.message);
-  else throw error;
-  process.exitCode = 1;
+  else if (process.exitCode === 1) throw error;
 }

@@ -22,11 +22,16 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   for (const child of started.splice(0)) child.kill('SIGKILL');
+  // What a failed test has left.
+  for (const { pid } of processes()) process.kill(pid, 'SIGKILL');
   await rm(directory, { recursive: true, force: true, maxRetries: 5 });
 });
 
-function command(args: readonly string[]): ChildProcess & { stdout: NodeJS.ReadableStream } {
-  const child = spawn(process.execPath, ['src/cli/serve.ts', ...args], {
+type Command = ChildProcess & { stdout: NodeJS.ReadableStream };
+
+/** A program of its own, all of whose temporary files, and those of its children, are made in the test's directory. */
+function run(program: string, args: readonly string[]): Command {
+  const child = spawn(program, args, {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, TMPDIR: directory },
@@ -35,25 +40,37 @@ function command(args: readonly string[]): ChildProcess & { stdout: NodeJS.Reada
   return child;
 }
 
+const command = (args: readonly string[]): Command => run(process.execPath, ['src/cli/serve.ts', ...args]);
+
 interface Served {
   readonly child: ChildProcess;
   readonly url: string;
   readonly workerd: number;
   readonly errors: () => string;
+  /** All of them so far, on standard output. */
+  readonly lines: readonly string[];
 }
 
-async function serve(...args: string[]): Promise<Served> {
-  const child = command(['--port', '0', ...args]);
+const serve = (...args: string[]): Promise<Served> => served(command(['--port', '0', ...args]));
+
+/** Resolves once it has said where the group is. */
+async function served(child: Command): Promise<Served> {
   let errors = '';
   child.stderr?.on('data', (chunk) => {
     errors += chunk;
   });
-  for await (const line of createInterface({ input: child.stdout })) {
-    const url = /^Edgeraft: .* at (http:\/\/127\.0\.0\.1:\d+)$/.exec(line)?.[1];
-    if (url === undefined) throw new Error(`not the one line: ${line}`);
-    return { child, url, workerd: workerdBelow(directory), errors: () => errors };
-  }
-  throw new Error(`never ready: ${errors}`);
+  const lines: string[] = [];
+  const url = await new Promise<string | null>((settle) => {
+    const output = createInterface({ input: child.stdout });
+    output.on('line', (line) => {
+      lines.push(line);
+      const found = /^Edgeraft: .* at (http:\/\/127\.0\.0\.1:\d+)$/.exec(line)?.[1];
+      if (found !== undefined) settle(found);
+    });
+    output.once('close', () => settle(null));
+  });
+  if (url === null) throw new Error(`never ready: ${lines.join('\n')}${errors}`);
+  return { child, url, workerd: workerdOfTest(), errors: () => errors, lines };
 }
 
 /** Refused at once: its status and what it said. */
@@ -67,39 +84,51 @@ async function refused(...args: string[]): Promise<{ status: number | null; erro
   return { status, errors };
 }
 
-async function ended({ child }: Served): Promise<number | null> {
-  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+/** Its exit status, once all that it had to say is read. */
+async function ended({ child }: Pick<Served, 'child'>): Promise<number | null> {
+  if (!child.stdout?.closed || !child.stderr?.closed) await once(child, 'close');
   return child.exitCode;
 }
 
-/** Processes whose arguments name the temporary directory: the runtime and its guard. */
-function processesBelow(path: string): { pid: number; args: string }[] {
+interface Process {
+  readonly pid: number;
+  readonly args: string;
+}
+
+/**
+ * What the test has started, and what that has started in turn: npm, a shell, the bundler, the runtime, its guard. All of them have
+ * inherited where their temporary files go.
+ */
+function processes(): Process[] {
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
   return pids.flatMap((pid) => {
-    const args = argumentsOf(pid);
-    return args.includes(path) && Number(pid) !== process.pid ? [{ pid: Number(pid), args }] : [];
+    const isOfTest = wordsOf(pid, 'environ').includes(`TMPDIR=${directory}`);
+    return isOfTest ? [{ pid: Number(pid), args: wordsOf(pid, 'cmdline').join(' ') }] : [];
   });
 }
 
-function argumentsOf(pid: string): string {
+/** None, once it has ended. */
+function wordsOf(pid: string, file: 'environ' | 'cmdline'): string[] {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8').split('\0');
   } catch {
-    // It has ended in between.
-    return '';
+    return [];
   }
 }
 
-function workerdBelow(path: string): number {
-  const found = processesBelow(path).find(({ args }) => / serve --control-fd/.test(args));
+const findWorkerd = (): Process | undefined => processes().find(({ args }) => / serve --control-fd/.test(args));
+
+function workerdOfTest(): number {
+  const found = findWorkerd();
   if (found === undefined) throw new Error('no workerd runs');
   return found.pid;
 }
 
+const temporaryFiles = (): string[] => readdirSync(directory).filter((name) => name.startsWith('edgeraft-serve-'));
+
 async function nothingIsLeft(): Promise<void> {
-  await eventually('all processes end', async () => (processesBelow(directory).length === 0 ? true : null), 10_000);
-  const files = () => readdirSync(directory).filter((name) => name.startsWith('edgeraft-serve-'));
-  await eventually('temporary files are removed', async () => (files().length === 0 ? true : null), 10_000);
+  await eventually('all processes end', async () => (processes().length === 0 ? true : null), 10_000);
+  await eventually('temporary files are removed', async () => (temporaryFiles().length === 0 ? true : null), 10_000);
 }
 
 const put = (url: string, value: string) => fetch(`${url}/kv/greeting`, { method: 'PUT', body: value });
@@ -114,9 +143,42 @@ describe.runIf(process.platform === 'linux')('npm run serve (processes are looke
     expect(cluster.peers).toHaveLength(3);
     expect((await fetch(`${served.url}/chaos/1`, { method: 'POST', body: '{"action":"heal"}' })).status).toBe(404);
 
+    // The bundler is done: no service of its own runs beside the runtime.
+    expect(processes().filter(({ args }) => args.includes('esbuild'))).toEqual([]);
     served.child.kill(signal);
     expect(await ended(served)).toBe(0);
+    expect(served.lines).toEqual([`Edgeraft: a group of 3 at ${served.url}`]);
     expect(served.errors()).toBe('');
+    await nothingIsLeft();
+  });
+
+  test('SIGTERM to npm, which tells nobody but its own child, ends everything, too', async () => {
+    const group = await served(run('npm', ['run', 'serve', '--', '--port', '0']));
+    expect((await put(group.url, 'hello')).status).toBe(201);
+    expect(group.lines.filter((line) => line !== '' && !line.startsWith('> '))).toEqual([
+      `Edgeraft: a group of 3 at ${group.url}`,
+    ]);
+    group.child.kill('SIGTERM');
+    await ended(group);
+    await nothingIsLeft();
+  });
+
+  test.each([
+    ['its temporary directory is made', () => temporaryFiles().length > 0],
+    ['the runtime has started', () => findWorkerd() !== undefined],
+  ])('SIGTERM before it is ready, as soon as %s', async (_, isReached) => {
+    const child = command(['--port', '0', '--data', join(directory, 'data')]);
+    let said = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.on('data', (chunk) => {
+        said += chunk;
+      });
+    }
+    while (!isReached()) await new Promise((settle) => setImmediate(settle));
+    child.kill('SIGTERM');
+    expect(await ended({ child })).toBe(0);
+    expect(said).toBe('');
+    expect(readdirSync(join(directory, 'data')).filter((name) => name === 'served-by')).toEqual([]);
     await nothingIsLeft();
   });
 
