@@ -350,16 +350,26 @@ describe('a superseded instance beside its restored self', () => {
 
 describe('clocks that jump while all sleep', () => {
   const HOUR_MS = 3_600_000;
+  const leaderOnly = (): number[] => [leader()];
+  const oneFollower = (): number[] => others().slice(0, 1);
   test.each([
-    ['forward', HOUR_MS, false],
-    ['forward, and all are evicted', HOUR_MS, true],
-    ['back', -HOUR_MS, false],
-    ['back, and all are evicted', -HOUR_MS, true],
-  ])('%s: log time moves by 60 s at most and never back; nobody campaigns', async (_, jumpMs, evicted) => {
+    ['forward', HOUR_MS, slots, false],
+    ['forward, and all are evicted', HOUR_MS, slots, true],
+    ['back', -HOUR_MS, slots, false],
+    ['back, and all are evicted', -HOUR_MS, slots, true],
+    ['forward, the leader only', HOUR_MS, leaderOnly, false],
+    ['forward, the leader only, which is evicted', HOUR_MS, leaderOnly, true],
+    ['back, the leader only', -HOUR_MS, leaderOnly, false],
+    ['back, the leader only, which is evicted', -HOUR_MS, leaderOnly, true],
+    ['forward, one follower only', HOUR_MS, oneFollower, false],
+    ['forward, one follower only, which is evicted', HOUR_MS, oneFollower, true],
+    ['back, one follower only', -HOUR_MS, oneFollower, false],
+    ['back, one follower only, which is evicted', -HOUR_MS, oneFollower, true],
+  ])('%s: log time moves by 60 s at most and never back; nobody campaigns', async (_, jumpMs, whose, evicted) => {
     await sleepingGroup();
     const [term] = terms();
     await group.pass(5000);
-    for (const slot of slots()) {
+    for (const slot of whose()) {
       group.object(slot).clockOffsetMs += jumpMs;
       if (evicted) group.world.crash(group.object(slot));
     }
