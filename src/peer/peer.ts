@@ -72,6 +72,9 @@ export class Peer {
   readonly counters = {
     turns: 0,
     flushes: 0,
+    /** Written to the log, by whichever role. */
+    appended: 0,
+    /** Of these, as a leader. */
     entries: 0,
     commands: 0,
     elections: 0,
@@ -265,6 +268,7 @@ export class Peer {
     this.applying.beginTurn();
     this.#mayFanOutEarly = true;
     this.platform.sql.beginTurn();
+    const rowsBefore = this.platform.rows().written;
     try {
       run();
       // What comes next waits until the answers have left: its rows would hold them back.
@@ -279,6 +283,8 @@ export class Peer {
       this.#outbox.send();
       // What earlier turns have put off need not be on disk before anything is sent.
       if (!answersFirst) this.#writeNow();
+      // All of a turn's rows are on disk with one flush. `wrote` would not do: what was put off is another turn's.
+      if (this.platform.rows().written > rowsBefore) this.counters.flushes += 1;
       if (this.#own !== null) this.#awaitDurable(this.#own);
       if (this.raft !== null && this.raft.asleep !== null) this.alarm.cancel();
       else if (this.raft !== null) this.alarm.require(this.#deadlineMs, this.wrote);
@@ -356,6 +362,7 @@ export class Peer {
     this.storage.writeLog(effects);
     const { hardState, append, quiesce } = effects;
     this.wrote = true;
+    this.counters.appended += append.length;
     if (quiesce !== null) {
       storeQuiesceRecord(this.platform.sql, quiesce.type === 'sleep' ? quiesce.record : null, this.clock);
     }
@@ -434,7 +441,6 @@ export class Peer {
   }
 
   #awaitDurable({ term, index }: { term: number; index: number }): void {
-    this.counters.flushes += 1;
     this.#flushing = true;
     this.onceDurable(() => {
       this.#flushing = false;

@@ -48,7 +48,7 @@ export function statusOf(peer: Peer): PeerStatus {
 /** Of this instance: they begin at 0 with each start. What is billed is among them (platform notes, "Prices"). */
 function metricsOf(peer: Peer): Record<string, number> {
   const { counters, calls, alarm, proposals, queries, stateMachine, platform } = peer;
-  const { turns, flushes, entries, commands, elections, clientCalls, clientRequests } = counters;
+  const { turns, flushes, appended, entries, commands, elections, clientCalls, clientRequests } = counters;
   const rows = platform.rows();
   return {
     rows_written_total: rows.written,
@@ -57,6 +57,7 @@ function metricsOf(peer: Peer): Record<string, number> {
     client_requests_total: clientRequests,
     turns_total: turns,
     flushes_total: flushes,
+    appended_entries_total: appended,
     proposed_entries_total: entries,
     applied_commands_total: commands,
     answered_reads_total: queries.answered,

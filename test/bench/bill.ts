@@ -25,6 +25,7 @@ export interface BillLine {
   readonly alarmsFired: number;
   readonly bytesBetweenPeersPerPut: number;
   readonly commandsPerEntry: number;
+  /** Of all peers. */
   readonly flushesPerPut: number;
   /** Versions that were compacted for each put: 1 when superseded ones go as fast as they come. */
   readonly compactedPerPut: number;

@@ -107,12 +107,14 @@ describe('three peers', () => {
     expect(reply.headers['content-type']).toMatch(/^text\/plain; ?version=0\.0\.4/);
     expect(reply.text.endsWith('\n')).toBe(true);
     const types = new Map<string, string>();
+    const helps = new Map<string, string>();
     let samples = 0;
     for (const line of reply.text.trimEnd().split('\n')) {
       const comment = /^# (HELP|TYPE) ([a-zA-Z_:][a-zA-Z0-9_:]*) (.+)$/.exec(line);
       if (comment !== null) {
         const [, kind, name = '', rest = ''] = comment;
-        if (kind === 'TYPE') {
+        if (kind === 'HELP') helps.set(name, rest);
+        else {
           expect(types.has(name), `${name} twice`).toBe(false);
           expect(['counter', 'gauge']).toContain(rest);
           types.set(name, rest);
@@ -127,6 +129,10 @@ describe('three peers', () => {
       samples += 1;
     }
     expect(samples).toBeGreaterThan(30);
+    expect([...helps.keys()]).toEqual([...types.keys()]);
+    // What is said of a metric that nobody has described, or has described as another.
+    expect(helps.values()).not.toContain('Reported by the peer.');
+    expect(new Set(helps.values()).size).toBe(helps.size);
   });
 
   test.each(['/cluster', '/metrics', '/healthz'])('%s takes GET and HEAD only', async (path) => {

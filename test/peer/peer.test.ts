@@ -60,6 +60,34 @@ describe('group commit', () => {
     expect((group.raft(1)?.log.lastIndex ?? 0) - before).toBeLessThan(25);
   });
 
+  test('every peer counts the turns that its disk saw, each with all its rows; those that only read are none', async () => {
+    group = counters();
+    await found(group);
+    const rested = () => group.pass(5000, () => group.equal([1, 2, 3]) && !group.object(1).disk.unflushed);
+    /** Since the beginning. */
+    const all = () =>
+      [1, 2, 3].map((slot) => {
+        const { disk, instance } = group.object(slot);
+        const { counters, alarm } = instance!.peer;
+        return { ...counters, turnsOfDisk: disk.durableTurn, alarms: alarm.sets + alarm.fired };
+      });
+    for (let i = 0; i < 20; i += 1) await ask(group, 1, [add(1), add(1)]);
+    await rested();
+    for (const { flushes, appended, commands, turnsOfDisk, alarms } of all()) {
+      expect({ appended, commands }).toEqual({ appended: 1 + 20, commands: 40 });
+      expect(flushes).toBeGreaterThan(20);
+      expect(flushes).toBeLessThanOrEqual(turnsOfDisk);
+      // The rest is no row: that an alarm is set, or gone.
+      expect(turnsOfDisk - flushes).toBeLessThanOrEqual(alarms);
+    }
+    const before = all();
+    for (let i = 0; i < 20; i += 1) await ask(group, 1, [read()]);
+    all().forEach(({ flushes, turns }, i) => {
+      expect(flushes).toBe(before[i]?.flushes);
+      if (i === 0) expect(turns).toBeGreaterThan((before[0]?.turns ?? 0) + 20);
+    });
+  });
+
   test('what waits is bounded: beyond it a command is refused as overloaded, and nothing of it is done', async () => {
     group = counters();
     await found(group);
