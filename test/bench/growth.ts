@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util';
 import { type BenchGroup, chosen, sleep } from './failover-group.ts';
 import { keyOf } from './growth-fill.ts';
 import { fill, type GrowthGroup, memoryMib, resetPeak, serveGrowthGroup } from './growth-group.ts';
+import { memoryVerdict, verdictLine } from './growth-verdict.ts';
 
 export interface Latency {
   readonly p50Ms: number;
@@ -340,5 +341,10 @@ if (import.meta.main) {
     console.log(`${logTable(await measureLog(sizes, report))}\n`);
     console.log('production keeps 2,048 to 4,096 entries, and at most 2 MB: longer logs are of this bench alone\n');
   }
-  if (parts.includes('snapshot')) console.log(snapshotTable(await measureSnapshots(sizes, report)));
+  if (parts.includes('snapshot')) {
+    const rows = await measureSnapshots(sizes, report);
+    const verdict = memoryVerdict(rows);
+    console.log(`${snapshotTable(rows)}\n${verdictLine(verdict)}`);
+    if (verdict !== null && !verdict.isMet) process.exitCode = 1;
+  }
 }
