@@ -8,7 +8,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Bill, measureBill, wholeBillSeconds } from './bill.ts';
 import { billLines, billVerdicts } from './bill-table.ts';
-import { CellBench, type Generator, isAble, type Target, WARM_UP_SECONDS } from './cells.ts';
+import { CellBench, type Generator, isAble, type Target } from './cells.ts';
 import { chart } from './chart.ts';
 import { DIALECTS } from './dialects.ts';
 import { hasEtcd } from './etcd.ts';
@@ -27,6 +27,7 @@ const CHART_FILE = 'bench.svg';
 const ROUND_OVERHEAD_SECONDS = 0.2;
 const FAILOVER_TRIALS = 50;
 const QUICK_FAILOVER_TRIALS = 3;
+const QUICK_NOTE = 'a quick run: few and short rounds, so its figures are rough';
 /** Of one trial, with the rest before it and the wait for all peers after it. */
 const TRIAL_SECONDS = 2;
 const FAILOVER_KINDS = 4;
@@ -57,7 +58,7 @@ class Bench {
       const failover = this.#options.failover ? await this.#measureFailover() : null;
       this.#progress.clear();
       printVerdicts(results, bill, failover);
-      if (this.#options.writes) await writeResults(results, bill, failover);
+      if (this.#options.writes) await writeResults(results, bill, failover, this.#options.quick);
       else console.log('\na limited run: nothing was written (--write does)');
     } finally {
       await this.stop();
@@ -71,7 +72,7 @@ class Bench {
   }
 
   async #measureCells(): Promise<CellResult[]> {
-    const { cells, seconds, rounds } = this.#options;
+    const { cells, seconds, rounds, warmUpSeconds } = this.#options;
     if (cells.length === 0) return [];
     this.#progress.step(0, 'starting');
     for (const system of this.#systems) await this.#start(system);
@@ -86,7 +87,7 @@ class Bench {
       const label = `${cell.operation}, ${cell.valueBytes} B, ${cell.connections} connections`;
       const onRound = (system: System): void =>
         this.#progress.step(seconds + ROUND_OVERHEAD_SECONDS, `${label}: ${system}`);
-      const result = await this.#cells.measure(cell, targets, { seconds, rounds, onRound });
+      const result = await this.#cells.measure(cell, targets, { seconds, rounds, warmUpSeconds, onRound });
       this.#progress.clear();
       console.log(cellLines(result));
       results.push(result);
@@ -129,13 +130,15 @@ class Bench {
 }
 
 function expectedSeconds(options: BenchOptions, systems: readonly System[]): number {
-  const { cells, rounds, seconds, quick } = options;
-  const pairs = cells.flatMap((cell) => systems.filter((system) => isAble(system, cell)));
+  const { cells, rounds, seconds, warmUpSeconds, quick } = options;
+  const pairs = cells.flatMap((cell) =>
+    systems.filter((system) => isAble(system, cell)).map((system) => `${system} ${cell.operation}`),
+  );
   const forCells = pairs.length * rounds * (seconds + ROUND_OVERHEAD_SECONDS);
-  const warmUps = new Set(cells.map(({ operation }) => operation)).size * systems.length * WARM_UP_SECONDS;
+  const warmedUp = new Set(pairs).size * (warmUpSeconds + ROUND_OVERHEAD_SECONDS);
   const forBill = options.bill ? wholeBillSeconds(quick) : 0;
   const trials = quick ? QUICK_FAILOVER_TRIALS : FAILOVER_TRIALS;
-  return forCells + warmUps + forBill + (options.failover ? FAILOVER_KINDS * trials * TRIAL_SECONDS : 0);
+  return forCells + warmedUp + forBill + (options.failover ? FAILOVER_KINDS * trials * TRIAL_SECONDS : 0);
 }
 
 /** As its SQL cursor counts: of a new key and of an existing one alike, or this is not one figure. */
@@ -159,12 +162,13 @@ async function writeResults(
   results: readonly CellResult[],
   bill: Bill | null,
   failover: FailoverResult | null,
+  quick: boolean,
 ): Promise<void> {
   const rows = results.flatMap(rowsOf);
   const [resultsFile, chartFile] = [join(import.meta.dirname, RESULTS_FILE), join(import.meta.dirname, CHART_FILE)];
   const all = { rows, bill: bill ?? {}, failover: failover === null ? {} : withoutSamples(failover) };
   await writeFile(resultsFile, `${JSON.stringify(all, null, 2)}\n`);
-  await writeFile(chartFile, chart(rows));
+  await writeFile(chartFile, chart(rows, { quick }));
   console.log(`\nwritten: ${resultsFile}, ${chartFile}`);
 }
 
@@ -185,14 +189,24 @@ function withoutSamples({ crash, isolation, electionTimeoutMs }: FailoverResult)
 async function main(): Promise<void> {
   const args = process.argv.slice(2);
   if (args.includes('--help')) return console.log(USAGE);
-  const bench = new Bench(parseOptions(args));
+  const options = parseOptions(args);
+  const startMs = performance.now();
+  const bench = new Bench(options);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, async () => {
       await bench.stop();
       process.exit(1);
     });
   }
+  if (options.quick) console.log(QUICK_NOTE);
   await bench.run();
+  console.log(`\n${options.quick ? `${QUICK_NOTE}; ` : ''}it took ${elapsed(performance.now() - startMs)}`);
+}
+
+/** Minutes and seconds. */
+function elapsed(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')} minutes`;
 }
 
 try {

@@ -14,13 +14,14 @@ export interface Target {
 export interface CellOptions {
   readonly seconds: number;
   readonly rounds: number;
+  /** Before a system's first round of an operation. */
+  readonly warmUpSeconds: number;
   readonly onRound: (system: System) => void;
 }
 
 /** Letters and digits that no other run has; the bench is alone with its systems, but a data directory may be used again. */
 const RUN = Math.random().toString(36).slice(2, 8).padEnd(6, '0');
-/** Until the code is compiled that is often run; some seconds at many connections, whatever the cell's are. */
-export const WARM_UP_SECONDS = 3;
+/** Whatever the cell's are: with many, code is soon compiled that is often run. */
 const WARM_UP_CONNECTIONS = 64;
 
 export class CellBench {
@@ -41,7 +42,7 @@ export class CellBench {
       const turn = able.map((_, i) => able[(i + round) % able.length]);
       for (const target of turn) {
         if (target === undefined) continue;
-        await this.#warmUp(target, cell);
+        await this.#warmUp(target, cell, options.warmUpSeconds);
         const measurement = await this.#round(target, cell, options.seconds);
         rounds.set(target.system, [...(rounds.get(target.system) ?? []), measurement]);
         options.onRound(target.system);
@@ -51,11 +52,11 @@ export class CellBench {
   }
 
   /** Before a system's first round of an operation: what compiling its code takes is nobody's result. */
-  async #warmUp(target: Target, cell: Cell): Promise<void> {
+  async #warmUp(target: Target, cell: Cell, seconds: number): Promise<void> {
     const name = `${target.system} ${cell.operation}`;
     if (this.#warm.has(name)) return;
     this.#warm.add(name);
-    await this.#round(target, { ...cell, connections: WARM_UP_CONNECTIONS }, WARM_UP_SECONDS);
+    await this.#round(target, { ...cell, connections: WARM_UP_CONNECTIONS }, seconds);
   }
 
   async #round({ system, url }: Target, cell: Cell, seconds: number): Promise<Measurement> {

@@ -33,8 +33,8 @@ const STYLE = `
     .plain-object { fill: #8b949e; } .etcd { fill: #58a6ff; } .edgeraft { fill: #ff922b; }
   }`;
 
-/** Of the small values' rows; a system or cell that was not measured has no bar. */
-export function chart(rows: readonly ResultRow[]): string {
+/** Of the small values' rows; a system or cell that was not measured has no bar. `quick`: of a run whose figures are rough. */
+export function chart(rows: readonly ResultRow[], { quick = false } = {}): string {
   const shown = rows.filter(({ valueBytes }) => valueBytes === VALUE_BYTES);
   const systems = SYSTEMS.filter((system) => shown.some((row) => row.system === system));
   const panels = PANELS.map(({ operation, title }, i) => {
@@ -48,7 +48,7 @@ export function chart(rows: readonly ResultRow[]): string {
 </style>
 ${legend(systems)}
 ${panels.join('\n')}
-<text class="faint" x="${WIDTH / 2}" y="${HEIGHT - 10}" text-anchor="middle">connections in a closed loop, values of ${VALUE_BYTES} B; all on one machine, one run</text>
+<text class="faint" x="${WIDTH / 2}" y="${HEIGHT - 10}" text-anchor="middle">connections in a closed loop, values of ${VALUE_BYTES} B; all on one machine, one ${quick ? 'quick ' : ''}run</text>
 </svg>
 `;
 }

@@ -31,6 +31,8 @@ export interface CoreOptions {
   readonly rounds: number;
   readonly valueBytes: number;
   readonly batches?: readonly number[];
+  /** Of each batch size, before the first round. */
+  readonly warmUpSeconds?: number;
 }
 
 /** One core, and what it keeps of the log: the data that `AppendEntries` carries. */
@@ -151,11 +153,12 @@ function run(batchEntries: number, seconds: number, data: Uint8Array): Measured 
   return { entries, messages: group.messages - messagesBefore, elapsedMs };
 }
 
-/** Rows in the order of `batches`; `onRow` is told each one's median so far. */
-export function measureCore({ seconds, rounds, valueBytes, batches = BATCHES }: CoreOptions): CoreRow[] {
+/** Rows in the order of `batches`. */
+export function measureCore(options: CoreOptions): CoreRow[] {
+  const { seconds, rounds, valueBytes, batches = BATCHES, warmUpSeconds = WARM_UP_SECONDS } = options;
   const data = new Uint8Array(valueBytes);
   const measured = new Map<number, Measured[]>(batches.map((batch) => [batch, []]));
-  for (const batch of batches) run(batch, WARM_UP_SECONDS, data);
+  for (const batch of batches) run(batch, warmUpSeconds, data);
   for (let round = 0; round < rounds; round += 1) {
     for (const batch of batches) measured.get(batch)?.push(run(batch, seconds, data));
   }

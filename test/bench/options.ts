@@ -24,6 +24,8 @@ export interface BenchOptions {
   readonly systems: readonly System[];
   readonly seconds: number;
   readonly rounds: number;
+  /** Of a system, before its first round of an operation. */
+  readonly warmUpSeconds: number;
   readonly peers: number;
   readonly variables: Readonly<Record<string, string>>;
   /** null: wrk where there is one. */
@@ -41,6 +43,10 @@ const MIN_VALUE_BYTES = 32;
 const MAX_VALUE_BYTES = 1_000_000;
 const MAX_SECONDS = 600;
 const MAX_ROUNDS = 100;
+/** Until the code is compiled that is often run. */
+const WARM_UP_SECONDS = 3;
+/** Until most of it is. */
+const QUICK_WARM_UP_SECONDS = 1;
 const ALL_CONNECTIONS = [1, 16, 64, 256];
 const QUICK_CONNECTIONS = [64];
 const SMALL_BYTES = 64;
@@ -71,6 +77,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     systems: systems === undefined ? SYSTEMS : list('--systems', systems, SYSTEMS),
     seconds: integer('--seconds', values.seconds ?? (quick ? '1' : '2'), 1, MAX_SECONDS),
     rounds: integer('--rounds', values.rounds ?? (quick ? '2' : '5'), 1, MAX_ROUNDS),
+    warmUpSeconds: quick ? QUICK_WARM_UP_SECONDS : WARM_UP_SECONDS,
     peers,
     variables: Object.fromEntries((values.set ?? []).map(variable)),
     generator: values.generator === undefined ? null : one('--generator', values.generator, GENERATORS),

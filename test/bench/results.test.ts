@@ -112,6 +112,11 @@ describe('the chart', () => {
     expect(svg).toContain('<title>Edgeraft: 3000 a second, p99 10.0 ms</title>');
   });
 
+  test('of a quick run says so', () => {
+    expect(chart(rows)).toContain('all on one machine, one run</text>');
+    expect(chart(rows, { quick: true })).toContain('all on one machine, one quick run</text>');
+  });
+
   test('is well formed, dark and light, and asks nobody for anything', () => {
     const svg = chart(rows);
     const open = [...svg.matchAll(/<(\w+)[^>]*[^/]>/g)].length - [...svg.matchAll(/<\/(\w+)>/g)].length;
@@ -184,6 +189,10 @@ describe('arguments', () => {
       ]);
     }
     expect(new Set(cells.map(({ operation }) => operation)).size).toBe(5);
+  });
+
+  test('--quick warms up for a second instead of three', () => {
+    expect([parseOptions([]), parseOptions(['--quick'])].map(({ warmUpSeconds }) => warmUpSeconds)).toEqual([3, 1]);
   });
 
   test('limits, and then nothing is written', () => {
