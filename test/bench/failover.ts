@@ -77,7 +77,8 @@ export async function measureFailover(options: FailoverOptions): Promise<Failove
   }
 }
 
-function electionTimeoutMs(variables: Readonly<Record<string, string>>): number {
+/** Of a group that is served with these variables. */
+export function electionTimeoutMs(variables: Readonly<Record<string, string>> = {}): number {
   const { vars } = unstable_readConfig({ config: join(ROOT, 'wrangler.toml') });
   return Number(variables.ELECTION_TIMEOUT_MS ?? vars.ELECTION_TIMEOUT_MS);
 }
