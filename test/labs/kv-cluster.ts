@@ -147,6 +147,8 @@ export class Cluster {
   async run(script: () => Promise<void>): Promise<void> {
     let ended: { readonly error: unknown } | null = null;
     const { scheduler } = this.world;
+    // A tick comes after all microtasks only where a microtask asks for it (see Scheduler): so from the very first event on.
+    await Promise.resolve();
     try {
       script().then(
         () => (ended = { error: null }),

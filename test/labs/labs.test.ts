@@ -1,6 +1,9 @@
 /** Every test of the catalogue with a few seeds; `npm run soak -- --labs --runs N` runs them with many. */
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { JobProcess } from '../simulation/job-process.ts';
 import { CATALOGUE, COURSE_TESTS, RAFT_TESTS, selectTests } from './catalogue.ts';
+import type { LabJob, LabOutcome } from './labs-worker.ts';
 import { replayCommand } from './soak-labs.ts';
 
 const SEEDS = [1, 2, 3];
@@ -38,5 +41,17 @@ describe('the labs', () => {
   test.each(replayed)('$name is decided by its seed', async ({ run }) => {
     expect(await run({ seed: 7 })).toEqual(await run({ seed: 7 }));
     expect(await run({ seed: 7 })).not.toEqual(await run({ seed: 8 }));
+  });
+
+  test('what a soak finds in one of its processes, a replay finds in another', async () => {
+    const worker = new JobProcess<LabJob, LabOutcome>(join(import.meta.dirname, 'labs-worker.ts'));
+    try {
+      for (const { name, run } of replayed) {
+        const found = await worker.ask({ name, seed: 3 }, 60_000);
+        expect(found, name).toMatchObject({ ok: true, report: await run({ seed: 3 }) });
+      }
+    } finally {
+      worker.stop();
+    }
   });
 });
