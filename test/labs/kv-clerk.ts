@@ -7,6 +7,7 @@ import type { KeyValue, Query } from '../../src/kv/commands.ts';
 import type { Write } from '../../src/router/write.ts';
 import { checkHistory } from '../linearizability/check-history.ts';
 import type { Input, Operation, Output } from '../linearizability/history.ts';
+import { NotLinearizable } from '../linearizability/not-linearizable.ts';
 import { type Cluster, GROUP } from './kv-cluster.ts';
 import { LabRouter } from './kv-router.ts';
 import { LabFailure } from './lab.ts';
@@ -32,7 +33,7 @@ export class History {
   /** Where the labs let "unknown" pass, it fails here. */
   check(): void {
     const result = checkHistory(this.operations);
-    if (result.type === 'violation') throw new LabFailure(`not linearizable: ${result.message}`);
+    if (result.type === 'violation') throw new NotLinearizable(result, this.operations);
     if (result.type === 'unknown') throw new LabFailure(`linearizability of ${result.key}: unknown (${result.reason})`);
   }
 }

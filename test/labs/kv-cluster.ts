@@ -81,10 +81,11 @@ export class Cluster {
   turnsLost = 0;
   readonly #maxRaftStateBytes: number | null;
   readonly #trace: ((line: string) => void) | null;
+  readonly #watch: (world: World) => void;
 
   readonly seed: number;
 
-  constructor({ seed, trace }: LabOptions, options: ClusterOptions) {
+  constructor({ seed, trace, watch = () => {} }: LabOptions, options: ClusterOptions) {
     this.seed = seed;
     const { servers, unreliable = false, maxRaftStateBytes = null, electionTimeoutMs = 500 } = options;
     const { createStateMachine = createKeyValueStore } = options;
@@ -92,6 +93,7 @@ export class Cluster {
     // Superseded versions stay readable for two minutes of log time unless they are too much: here, at once.
     const stateMachineSettings = maxRaftStateBytes === null ? {} : { HISTORY_LIMIT_BYTES: '1' };
     this.#trace = trace ?? null;
+    this.#watch = watch;
     this.world = new World({ seed, createStateMachine, settings, stateMachineSettings, trace: trace !== undefined });
     Object.assign(this.world.weather, { minFlushMs: FLUSH_MS.min, maxFlushMs: FLUSH_MS.max });
     this.world.onMessage = (message) => this.#onMessage(message);
@@ -158,6 +160,7 @@ export class Cluster {
       while (ended === null) {
         if (!(await scheduler.step())) throw new LabFailure('nothing is left to happen, and the test has not ended');
         if (this.#trace !== null) for (const line of this.world.lines.splice(0)) this.#trace(line);
+        this.#watch(this.world);
         this.invariants.check();
         if (this.world.failure !== null) throw this.world.failure;
         if (scheduler.nowMs > TEST_LIMIT_MS) throw new LabFailure(`the test takes more than ${TEST_LIMIT_MS} ms`);

@@ -1,4 +1,5 @@
 /** What a test of the catalogue is: a name, a bound, and a run that one seed decides. */
+import type { World } from '../simulation/world.ts';
 
 export interface LabTest {
   /** As in the course's files, with its part: `TestBackup3B`, `TestSpeed4A`, `TestConcurrent rsm 4A`. Unique in the catalogue. */
@@ -14,6 +15,8 @@ export interface LabOptions {
   readonly seed: number;
   /** Told of every event, as one line; for replays. */
   readonly trace?: (line: string) => void;
+  /** Called after every event of a test on whole peers; for replays. */
+  readonly watch?: (world: World) => void;
 }
 
 export interface LabReport {

@@ -13,7 +13,10 @@ import { selectTests } from './catalogue.ts';
 import { TestFigures } from './lab-figures.ts';
 import { markdownTable, soakTable } from './lab-tables.ts';
 import type { LabJob, LabOutcome } from './labs-worker.ts';
+import { watchedRun } from './watched-run.ts';
 
+/** Failures after these are told, but run again by nobody: they are often the same. */
+const MAX_TIMELINES = 3;
 /** A run that takes this long hangs. */
 const RUN_TIMEOUT_MS = 300_000;
 
@@ -35,10 +38,12 @@ export async function soakLabs(options: SoakLabsOptions): Promise<number> {
   const progress = new Progress(tests.length * options.runs);
   const jobs = jobsOf(tests, options);
   const processes = Math.max(1, options.workers ?? availableParallelism());
-  await Promise.all(Array.from({ length: processes }, () => work(jobs, progress)));
+  const unexplained: QueuedRun[] = [];
+  await Promise.all(Array.from({ length: processes }, () => work(jobs, progress, unexplained)));
   const failures = tests.reduce((sum, { failed }) => sum + failed, 0);
   console.log(`\n${options.markdown === true ? markdownTable(tests) : soakTable(tests)}`);
   console.log(`\n${tests.length} tests × ${options.runs} runs, ${failures} failed, ${progress.seconds.toFixed(0)} s`);
+  for (const { figures, seed } of unexplained.slice(0, MAX_TIMELINES)) await watchedRun(figures.test, { seed });
   return failures;
 }
 
@@ -52,7 +57,8 @@ function* jobsOf(tests: readonly TestFigures[], { from, runs }: SoakLabsOptions)
   for (let seed = from; seed < from + runs; seed += 1) for (const figures of tests) yield { figures, seed };
 }
 
-async function work(jobs: Generator<QueuedRun>, progress: Progress): Promise<void> {
+/** `unexplained`: where those runs go whose clerks saw what nothing explains. */
+async function work(jobs: Generator<QueuedRun>, progress: Progress, unexplained: QueuedRun[]): Promise<void> {
   let worker = startWorker();
   try {
     for (let next = jobs.next(); next.done !== true; next = jobs.next()) {
@@ -63,11 +69,12 @@ async function work(jobs: Generator<QueuedRun>, progress: Progress): Promise<voi
         // A run that hangs, or takes the process with it, has failed; the others go on.
         worker.stop();
         worker = startWorker();
-        return { ok: false, message: error.message };
+        return { ok: false, message: error.message, notLinearizable: false };
       });
       figures.add(outcome);
       if (!outcome.ok) {
         progress.failed += 1;
+        if (outcome.notLinearizable) unexplained.push(next.value);
         console.log(`\n${name}, seed ${seed}: ${outcome.message}\n  replay: ${replayCommand(name, seed)}`);
       }
       progress.step();
@@ -85,7 +92,7 @@ export function replayCommand(name: string, seed: number): string {
   return `npm run soak -- --labs --only ${name.includes(' ') ? `'${name}'` : name} --replay ${seed}`;
 }
 
-/** One run again, with its trace if the test writes one; 1 if it fails. */
+/** One run again, with its trace if the test writes one, and with its timeline; 1 if it fails. */
 export async function replayLab({
   only,
   seed,
@@ -95,11 +102,7 @@ export async function replayLab({
 }): Promise<number> {
   const [test, ...rest] = selectTests(only);
   if (test === undefined || rest.length > 0) throw new RangeError('a replay takes the name of one test: --only NAME');
-  try {
-    console.log(await test.run({ seed, trace: (line) => console.log(line) }));
-    return 0;
-  } catch (error) {
-    console.error(error);
-    return 1;
-  }
+  const report = await watchedRun(test, { seed, trace: (line) => console.log(line) });
+  if (report !== null) console.log(report);
+  return report === null ? 1 : 0;
 }

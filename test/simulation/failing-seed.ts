@@ -1,12 +1,14 @@
-/** A failing seed explains itself: its trace in a file, the last lines of it, and the smallest plan under which it still fails. */
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+/**
+ * A failing seed explains itself: its trace in a file, the last lines of it, the timeline of what its clients saw where that is what
+ * is wrong, and the smallest plan under which it still fails.
+ */
+import { FaultWatch } from './fault-watch.ts';
 import type { SimulationPlan } from './plan.ts';
 import { shrink, sizeOf } from './shrink.ts';
 import { SimulationFailure, type SimulationResult, simulate } from './simulation.ts';
+import { writeLines, writeTimelineOf } from './soak-files.ts';
 import { TRACE_HEADER } from './trace.ts';
 
-const DIRECTORY = join(import.meta.dirname, '../../.soak');
 const LINES_SHOWN = 60;
 
 export interface Replay {
@@ -15,10 +17,11 @@ export interface Replay {
   readonly plan: Partial<SimulationPlan>;
 }
 
-/** Runs it again with its trace, written to a file. Null: it failed, and the end of the trace was printed. */
+/** Runs it again with its trace and its timeline, written to files. Null: it failed, and the end of the trace was printed. */
 export async function replay(run: Replay, suffix = ''): Promise<SimulationResult | null> {
+  const watch = new FaultWatch();
   try {
-    return await simulate({ ...run, trace: true });
+    return await simulate({ ...run, trace: true, alsoCheck: watch.look });
   } catch (error) {
     if (!(error instanceof SimulationFailure)) throw error;
     const path = writeTrace(error, suffix);
@@ -27,16 +30,16 @@ export async function replay(run: Replay, suffix = ''): Promise<SimulationResult
     console.log(
       `\n${error.message}\n\nplan: ${JSON.stringify(error.plan)}\nwhole trace (${error.lines.length} lines): ${path}`,
     );
+    const title = `Simulation, seed ${run.seed}${suffix}`;
+    const timeline = writeTimelineOf(`seed-${run.seed}${suffix}.html`, { title, error, faults: watch.faults });
+    if (timeline !== null) console.log(`timeline: ${timeline}`);
     return null;
   }
 }
 
 function writeTrace(failure: SimulationFailure, suffix: string): string {
-  mkdirSync(DIRECTORY, { recursive: true });
-  const path = join(DIRECTORY, `seed-${failure.seed}${suffix}.trace`);
   const head = [failure.message, `plan: ${JSON.stringify(failure.plan)}`, '', TRACE_HEADER];
-  writeFileSync(path, [...head, ...failure.lines, ''].join('\n'));
-  return relative(process.cwd(), path);
+  return writeLines(`seed-${failure.seed}${suffix}.trace`, [...head, ...failure.lines]);
 }
 
 /** Shrinks it, and replays what is left. False: it does not fail. */

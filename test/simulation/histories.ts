@@ -2,12 +2,13 @@
 import { checkStoreHistory } from '../linearizability/check-store-history.ts';
 import type { Operation } from '../linearizability/history.ts';
 import type { Listing } from '../linearizability/listing.ts';
+import { NotLinearizable } from '../linearizability/not-linearizable.ts';
 import { SimulationError } from './world.ts';
 
-/** @throws SimulationError with the smallest bad window; an answer that could not be found is a failure too */
+/** @throws NotLinearizable with the smallest bad window; SimulationError: an answer that could not be found is a failure too */
 export function checkHistories(operations: readonly Operation[], listings: readonly Listing[]): void {
   const result = checkStoreHistory(operations, listings);
-  if (result.type === 'violation') throw new SimulationError(`linearizability (${result.kind}): ${result.message}`);
+  if (result.type === 'violation') throw new NotLinearizable(result, operations, listings);
   if (result.type === 'unknown')
     throw new SimulationError(`linearizability of ${result.key}: unknown (${result.reason})`);
 }
