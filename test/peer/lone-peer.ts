@@ -12,10 +12,20 @@ import { NodeSql } from '../simulation/node-sql.ts';
 
 export const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
 
+/** An answer that is not encoded: it may be no MessagePack. */
+export class Octets {
+  readonly bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+}
+
 export interface Call {
   readonly to: string;
   readonly route: string;
   readonly body: Record<string, unknown>;
+  /** What is to be encoded, or octets as they are. */
   readonly answer: (body: unknown) => void;
   readonly fail: () => void;
 }
@@ -63,7 +73,7 @@ export class LonePeer {
             to,
             route,
             body: sent,
-            answer: (reply) => resolve(encodeBody(reply)),
+            answer: (reply) => resolve(reply instanceof Octets ? reply.bytes : encodeBody(reply)),
             fail: () => reject(new Error('lost')),
           });
         }),
