@@ -12,7 +12,7 @@ import { workerdMemory } from '../attack/runtime-memory.ts';
 import { StoreModel } from '../attack/store-model.ts';
 import { Tally } from '../attack/tally.ts';
 import { ask, fresh, listAll } from './contract.ts';
-import { runtimeForTests } from './edge-runtime.ts';
+import { type ClusterJson, runtimeForTests } from './edge-runtime.ts';
 
 /** An answer within 10 s of the body, and the way there and back on a busy machine. */
 const DEADLINE_MS = 11_000;
@@ -40,22 +40,29 @@ function ordersFault({ body }: HttpInput): boolean {
   return /crash|isolate|cut|drop|delay/.test(Buffer.from(body ?? []).toString());
 }
 
-/** Last entry and state of the group that requests without a prefix mean. */
-async function stateOf(): Promise<string> {
-  const { groupId, leader, term, peers } = await context.edge.cluster();
+/** Last entry and state of the group that requests without a prefix mean, and of the one that is attacked. */
+async function stateOf(group: string): Promise<string> {
+  const states = await Promise.all(['/cluster', `/groups/${group}/cluster`].map(clusterState));
+  return states.join('\n');
+}
+
+async function clusterState(path: string): Promise<string> {
+  const reply = await ask(context.edge, 'GET', path);
+  if (reply.status !== 200) return reply.outcome;
+  const { groupId, leader, term, peers }: ClusterJson = JSON.parse(reply.text);
   const led = peers.find(({ id }) => id === leader);
   return JSON.stringify([groupId, term, led?.lastIndex, led?.stateHash]);
 }
 
 /** Gives the state after it. */
-async function attack(input: HttpInput, before: string): Promise<string> {
+async function attack(input: HttpInput, group: string, before: string): Promise<string> {
   const startMs = performance.now();
   const reply = await exchange(context.edge.origin, octetsOf(input), input.method === 'HEAD');
   expect(performance.now() - startMs).toBeLessThan(DEADLINE_MS);
   if (reply === null) throw new Error('no reply');
   tally.note(input.route, input.kind, reply.status);
   const code = checkReply(input.method, reply);
-  const after = await stateOf();
+  const after = await stateOf(group);
   if (code !== null && isAboutTheRequest(code)) expect(after, 'a refused request changes nothing').toBe(before);
   if (input.method !== 'HEAD' || reply.status < 400) model.check(input, reply, code);
   return after;
@@ -85,11 +92,11 @@ describe('every route', () => {
       fc.asyncProperty(inputs, async (all) => {
         // A group of its own for each run, so that fast-check can repeat a failing one from nothing.
         const group = fresh('attacked');
-        let state = await stateOf();
+        let state = await stateOf(group);
         for (const given of [...something(GROUP), ...all]) {
           const input = { ...given, target: given.target.replace(GROUP, `/groups/${group}`) };
           try {
-            state = await attack(input, state);
+            state = await attack(input, group, state);
           } catch (error) {
             throw new Error(`after this request:\n${shown(input)}`, { cause: error });
           }
