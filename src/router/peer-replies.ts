@@ -1,5 +1,5 @@
 /** What peers may reply. Peers of a newer version may add fields, which are ignored; anything else counts as no reply. */
-import type { Answer, CommandResult } from '../kv/commands.ts';
+import type { Answer, Command, CommandResult, Query } from '../kv/commands.ts';
 import { MAX_PAGE_ITEMS } from '../kv/limits.ts';
 import type { Reply, RouterRoute } from '../peer/protocol.ts';
 import { z } from './validation.ts';
@@ -86,12 +86,16 @@ const answer = z.discriminatedUnion('type', [
   z.object({ type: z.literal('behind'), revision: count }),
 ]);
 
-/** Null: not a result that this version knows. */
-export function parseCommandResult(value: unknown): CommandResult | null {
-  return commandResult.safeParse(value).data ?? null;
+/** Null: not a result that this version knows, or that of another operation. */
+export function parseCommandResult(op: Command['op'], value: unknown): CommandResult | null {
+  const result = commandResult.safeParse(value).data ?? null;
+  const another = op === 'delete' ? 'written' : 'deleted';
+  return result?.type === another ? null : result;
 }
 
-/** Null: not an answer that this version knows. */
-export function parseAnswer(value: unknown): Answer | null {
-  return answer.safeParse(value).data ?? null;
+/** Null: not an answer that this version knows, or that to another question. */
+export function parseAnswer(asked: Query['type'], value: unknown): Answer | null {
+  const said = answer.safeParse(value).data ?? null;
+  const isOfOneKey = said?.type === 'value' || said?.type === 'missing';
+  return isOfOneKey === (asked === 'get') ? said : null;
 }

@@ -37,7 +37,7 @@ export async function read(context: RouterContext, group: string, request: Read,
     request: () => ({ type: 'query' as const, consistency, query }),
     bytes: QUERY_BYTES,
     timeoutMs: READ_TRY_MS,
-    parse: parseAnswer,
+    parse: (result: unknown) => parseAnswer(query.type, result),
     budget,
   };
   if (peer === null) return outcome(await askLeader(context, common));
@@ -99,7 +99,7 @@ async function askInTurn(context: RouterContext, group: string, query: Query, bu
     memory.learn(view);
     if (said.type === 'refused') return { type: 'refused' };
     if (said.type === 'overloaded') round = { type: 'overloaded' };
-    const answer = said.type === 'result' ? parseAnswer(said.result) : null;
+    const answer = said.type === 'result' ? parseAnswer(query.type, said.result) : null;
     if (answer === null || said.type !== 'result') continue;
     if (answer.type === 'behind') {
       round = { type: 'behind' };

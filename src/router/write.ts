@@ -127,7 +127,7 @@ function submit(
     request,
     bytes,
     timeoutMs: WRITE_TRY_MS,
-    parse: parseCommandResult,
+    parse: (result: unknown) => parseCommandResult(operation.op, result),
     budget,
   };
   return peer === null ? askLeader(context, common) : askPeer(context, { ...common, peer, leads: true, writes: true });
