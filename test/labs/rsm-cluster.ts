@@ -8,12 +8,14 @@ import { Cluster, type ClusterOptions } from './kv-cluster.ts';
 import { LabFailure, type LabOptions, type LabReport } from './lab.ts';
 
 const COUNTER = 'counter';
-export const INC = 1;
-export const DEC = -1;
-export const NULL = 0;
+const NULLS = 'nulls';
+export const INC: Add = { add: 1, to: COUNTER };
+export const DEC: Add = { add: -1, to: COUNTER };
+/** It leaves the counter alone. Those that were applied are counted beside it, so that an OK can be held against what was done. */
+export const NULL: Add = { add: 1, to: NULLS };
 
 /** `NSEC` of the labs: how long a submission is tried for. */
-export const SUBMIT_MS = 10_000;
+const SUBMIT_MS = 10_000;
 /** What a router gives a try. */
 const TRY_MS = 1500;
 const ROUND_PAUSE_MS = 50;
@@ -49,8 +51,7 @@ export class RsmCluster {
   }
 
   /** `Submit` at one server. Waits for as long as the server does. */
-  async submit(slot: number, add: number): Promise<Submitted> {
-    const command: Add = { add, to: COUNTER };
+  async submit(slot: number, command: Add): Promise<Submitted> {
     const body = encodeBody({ requests: [{ type: 'submit', command }] });
     let reply: Reply<'client'>;
     try {
@@ -68,14 +69,14 @@ export class RsmCluster {
   }
 
   /** `onePartition`: one of these servers after the other, until one says OK; null after 10 s. */
-  async one(add: number, slots: readonly number[] = this.slots): Promise<number | null> {
+  async one(command: Add, slots: readonly number[] = this.slots): Promise<number | null> {
     const { cluster } = this;
     const endMs = cluster.nowMs + SUBMIT_MS;
     for (let round = 0; cluster.nowMs < endMs; round += 1) {
       for (const slot of slots) {
         const limitMs = Math.min(TRY_MS, endMs - cluster.nowMs);
         if (limitMs <= 0) return null;
-        const answer = await this.#within(limitMs, this.submit(slot, add));
+        const answer = await this.#within(limitMs, this.submit(slot, command));
         if (answer.type === 'OK') return answer.value;
       }
       this.#askToStand(slots[round % slots.length]!);
@@ -100,21 +101,27 @@ export class RsmCluster {
     world.request(CLIENT, this.cluster.object(slot).name, 'stand', encodeBody({})).catch(() => {});
   }
 
-  async oneMust(add: number, expected: number, slots: readonly number[] = this.slots): Promise<void> {
-    const value = await this.one(add, slots);
+  async oneMust(command: Add, expected: number, slots: readonly number[] = this.slots): Promise<void> {
+    const value = await this.one(command, slots);
     if (value !== expected) throw new LabFailure(`the counter is ${value} instead of ${expected}`);
   }
 
   /** `checkCounter`: within 10 s so many servers have applied all of it. */
   checkCounter(value: number, servers: number): Promise<void> {
-    const there = (): boolean => this.slots.filter((slot) => this.#counterOf(slot) === value).length >= servers;
+    const there = (): boolean =>
+      this.slots.filter((slot) => this.#counterOf(slot, COUNTER) === value).length >= servers;
     return this.cluster.eventually(SUBMIT_MS, `${servers} servers count ${value}`, there);
   }
 
-  #counterOf(slot: number): number | null {
+  /** Nulls that a server has applied. */
+  nulls(slot: number): number {
+    return this.#counterOf(slot, NULLS) ?? 0;
+  }
+
+  #counterOf(slot: number, name: string): number | null {
     const { disk } = this.cluster.object(slot);
     const tables = disk.inspect("SELECT 1 FROM sqlite_master WHERE name = 'counters'");
     if (tables.length === 0) return null;
-    return (disk.inspect('SELECT value FROM counters WHERE name = ?', COUNTER)[0]?.[0] as number | undefined) ?? null;
+    return (disk.inspect('SELECT value FROM counters WHERE name = ?', name)[0]?.[0] as number | undefined) ?? null;
   }
 }
