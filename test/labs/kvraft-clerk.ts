@@ -1,12 +1,14 @@
 /**
  * The clerk of the 2025 labs: a Put names the version that it replaces. Here that is a conditional put on the revision which a
- * Get showed with that version. It brings no identity, so a Put whose answer is lost for good is the labs' `ErrMaybe`.
+ * Get showed with that version. It brings no identity, so a Put that is repeated because its answer did not come is the
+ * labs' `ErrMaybe` if the repeat finds another version.
  */
 import type { Condition, KeyValue } from '../../src/kv/commands.ts';
-import type { Write } from '../../src/router/write.ts';
+import { failed } from '../../src/router/outcome.ts';
+import type { Write, WriteOutcome } from '../../src/router/write.ts';
 import type { Output } from '../linearizability/history.ts';
-import { Clerk, digest16 } from './kv-clerk.ts';
-import { GROUP } from './kv-cluster.ts';
+import { Clerk, digest16, type History } from './kv-clerk.ts';
+import { type Cluster, GROUP } from './kv-cluster.ts';
 import { LabFailure } from './lab.ts';
 
 const encoder = new TextEncoder();
@@ -29,8 +31,21 @@ export type PutAnswer =
   /** A repeat found another version: this very Put may have made it. */
   | { readonly type: 'ErrMaybe' };
 
+export interface VersionedClerkOptions {
+  /** Of its messages that are lost, see kv-router.ts. */
+  readonly toldRate?: number;
+  /** How long it waits for the answer to a Put. Default: for as long as its router takes, which repeats it under an identity of its own. */
+  readonly patienceMs?: number;
+}
+
 export class VersionedClerk extends Clerk {
+  readonly #patienceMs: number;
   readonly #known = new Map<string, Seen>();
+
+  constructor(cluster: Cluster, history: History, name: string, options: VersionedClerkOptions = {}) {
+    super(cluster, history, name, options.toldRate);
+    this.#patienceMs = options.patienceMs ?? Number.POSITIVE_INFINITY;
+  }
 
   /** As it was when this clerk last read or put it. */
   known(key: string): Seen {
@@ -52,7 +67,7 @@ export class VersionedClerk extends Clerk {
     const write = this.#conditional(key, value, condition);
     let maybe = false;
     while (true) {
-      const outcome = await this.router.client.write(GROUP, write);
+      const outcome = await this.#try(write);
       if (!outcome.ok) {
         // It cannot be done twice: the first time moves the key past what the condition allows.
         maybe ||= outcome.failure.type === 'outcome_unknown';
@@ -75,6 +90,13 @@ export class VersionedClerk extends Clerk {
       this.#known.set(key, now);
       return { type: 'OK', seen: now };
     }
+  }
+
+  /** One request to its router, which goes on with it when nobody waits any more. */
+  #try(write: Write): Promise<WriteOutcome> {
+    const outcome = this.router.client.write(GROUP, write);
+    if (this.#patienceMs === Number.POSITIVE_INFINITY) return outcome;
+    return Promise.race([outcome, this.cluster.sleep(this.#patienceMs).then(() => failed('outcome_unknown'))]);
   }
 
   /** The labs' `PutAtLeastOnce`: on the version that this clerk knows, and again on a newer one, until it is there. */

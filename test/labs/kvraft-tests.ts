@@ -53,7 +53,7 @@ function speed(options: LabOptions, maxRaftStateBytes: number | null): Promise<L
 function testOnePartition(options: LabOptions): Promise<LabReport> {
   const scene = new Scene(options, { servers: 5, unreliable: true });
   const { cluster } = scene;
-  return scene.play(() => onePartition(cluster, (name) => versionedClerk(scene, name, 1)));
+  return scene.play(() => onePartition(cluster, (name) => versionedClerk(scene, name, { toldRate: 1 })));
 }
 
 const ALL_FAULTS = { clients: 15, servers: 7, unreliable: true, crash: true, partitions: true, randomKeys: true };
