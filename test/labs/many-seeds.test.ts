@@ -12,6 +12,18 @@ async function figuresOf(name: string, seeds: number): Promise<Readonly<Record<s
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
+}
+
+describe('catching up', () => {
+  // A run allows 95 B, for messages that overtook each other. Mostly none does, and an entry costs little more than its command.
+  test('mostly costs each entry once', async () => {
+    const runs = await figuresOf('TestCatchUp beyond', 50);
+    expect(median(runs.map((figures) => figures.catchUpBytesPerCommand!))).toBeLessThanOrEqual(40);
+  });
+});
+
 describe('ErrMaybe', () => {
   test('is met, and is sometimes the truth and sometimes not: OKs ≤ version ≤ OKs + ErrMaybes are two bounds', async () => {
     const runs = await figuresOf('TestUnreliable kvraft4B', 8);
