@@ -94,7 +94,7 @@ const PART_C: readonly LabTest[] = [
   {
     name: 'TestSnapshotSize kvraft4C',
     servers: 3,
-    bound: '800 operations: log ≤ 8,000 B, snapshot ≤ 500 B',
+    bound: '800 operations < 20 s: log ≤ 8,000 B, snapshot ≤ 500 B',
     run: (options) => snapshotSize(options, versionedClerk),
   },
   {
