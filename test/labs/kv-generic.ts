@@ -12,9 +12,9 @@ const LOAD_MS = 5000;
 const LEAD_IN_MS = 1000;
 /**
  * The labs' clients never rest. Over a thousand runs that would cost hours, and meet no more faults: so in most runs they work in waves, all
- * of them at once, for a part of every half second that is the smaller the more clients there are. In every fiftieth they never rest.
+ * of them at once, for a part of every half second that is the smaller the more clients there are. In every twentieth they never rest.
  */
-const RESTLESS_EVERY = 50;
+const RESTLESS_EVERY = 20;
 const WAVE_EVERY_MS = 500;
 const WAVE_MS = 120;
 
