@@ -25,6 +25,16 @@ describe('the schedule', () => {
     }
   });
 
+  test('begins with the kinds that are to come first, in an order of the seed', () => {
+    const wanted = ['kill of the runtime', 'crash of the leader', 'all at once'] as const;
+    const orders = [1, 2, 3, 4, 5].map((seed) => {
+      const schedule = faultSchedule(seed, 3, SHORT_PACE, wanted);
+      return wanted.map(() => schedule.next().value.kind);
+    });
+    for (const order of orders) expect(order.toSorted()).toEqual(wanted.toSorted());
+    expect(new Set(orders.map(String)).size).toBeGreaterThan(1);
+  });
+
   test('names only peers that are there, and cuts none off from itself', () => {
     for (const peers of [3, 5]) {
       for (const fault of first(200, 4, peers)) {

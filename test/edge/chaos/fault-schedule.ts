@@ -54,12 +54,20 @@ const HEAVY_LOSS = 0.5;
 const MAX_DELAY_MS = 600;
 const MAX_DOWN_MS = 1000;
 
-/** Endless. Every kind comes once before any comes again. */
-export function* faultSchedule(seed: number, peers: number, pace: Pace): Generator<PlannedFault, never, void> {
+/** Endless. Every kind comes once before any comes again, and those of `first` before the others. */
+export function* faultSchedule(
+  seed: number,
+  peers: number,
+  pace: Pace,
+  first: readonly FaultKind[] = [],
+): Generator<PlannedFault, never, void> {
   const random = new Random(seed);
   const ids = Array.from({ length: peers }, (_, i) => String(i + 1));
   while (true) {
-    for (const kind of random.shuffle(FAULT_KINDS)) yield draw(random, kind, ids, pace);
+    const kinds = random.shuffle(FAULT_KINDS);
+    const isFirst = (kind: FaultKind): boolean => first.includes(kind);
+    const ordered = [...kinds.filter(isFirst), ...kinds.filter((kind) => !isFirst(kind))];
+    for (const kind of ordered) yield draw(random, kind, ids, pace);
   }
 }
 

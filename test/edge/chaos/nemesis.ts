@@ -52,11 +52,15 @@ export class Nemesis {
     return last?.endMs === null ? last : null;
   }
 
-  /** Faults and calm until `untilMs` of the run; no fault begins that would end later. Everything is healed at the end. */
-  async run(untilMs: number): Promise<void> {
+  /**
+   * Faults and calm until `untilMs` of the run, and however late it is the first `atLeast` faults; no other begins that would end later.
+   * Everything is healed at the end.
+   */
+  async run(untilMs: number, atLeast: number): Promise<void> {
     while (true) {
       const fault = this.#schedule.next().value;
-      if (this.#record.now() + fault.calmMs + fault.holdMs > untilMs) break;
+      const late = this.#record.now() + fault.calmMs + fault.holdMs > untilMs;
+      if (late && this.spans.length >= atLeast) break;
       await sleep(fault.calmMs);
       await this.#one(fault);
     }

@@ -6,7 +6,7 @@ import { Random } from '../../simulation/random.ts';
 import { EdgeRuntime } from '../edge-runtime.ts';
 import { countAppends } from './append-count.ts';
 import { writeEvidence } from './evidence.ts';
-import { faultSchedule, type Pace } from './fault-schedule.ts';
+import { type FaultKind, faultSchedule, type Pace } from './fault-schedule.ts';
 import { awaitWhole, compareContents, readEverything } from './final-state.ts';
 import { KeySpace } from './key-space.ts';
 import { Nemesis } from './nemesis.ts';
@@ -26,6 +26,8 @@ export interface ChaosOptions {
   /** Of load and faults; healing and checking come after it. */
   readonly loadMs: number;
   readonly pace: Pace;
+  /** These faults come first, each of them once, even if the load has to last longer for it; default: none. */
+  readonly certainFaults?: readonly FaultKind[];
   readonly operationsPerSecond: number;
   /** 0: the system chooses. */
   readonly port: number;
@@ -79,12 +81,12 @@ class Run {
   readonly #findings: Finding[] = [];
 
   constructor(edge: EdgeRuntime, options: ChaosOptions) {
-    const { seed, peers, pace, loadMs, print } = options;
+    const { seed, peers, pace, certainFaults, loadMs, print } = options;
     this.#edge = edge;
     this.#options = options;
     this.#peers = Array.from({ length: peers }, (_, i) => String(i + 1));
     this.#transport = new Transport(edge, this.#record);
-    const schedule = faultSchedule(seed, peers, pace);
+    const schedule = faultSchedule(seed, peers, pace, certainFaults);
     this.#nemesis = new Nemesis(edge, this.#transport, this.#record, schedule, this.#peers);
     this.#watch = new PeerWatch(edge, () => this.#record.now());
     this.#progress = new Progress(this.#record, this.#nemesis, loadMs, print);
@@ -105,7 +107,7 @@ class Run {
 
   /** Returns how long it took. */
   async #load(): Promise<number> {
-    const { seed, operationsPerSecond } = this.#options;
+    const { seed, loadMs, operationsPerSecond, certainFaults = [] } = this.#options;
     const workload = new Workload(
       { seed, peers: this.#peers, operationsPerSecond },
       this.#transport,
@@ -115,7 +117,7 @@ class Run {
     this.#watch.start();
     this.#progress.start();
     try {
-      await Promise.race([this.#nemesis.run(this.#options.loadMs), workload.failure]);
+      await Promise.race([this.#nemesis.run(loadMs, certainFaults.length), workload.failure]);
     } catch (error) {
       this.#found(error);
       await this.#nemesis.healAll().catch((cause) => this.#found(cause));
