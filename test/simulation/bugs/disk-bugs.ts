@@ -40,7 +40,8 @@ export const DISK_BUGS: readonly Bug[] = [
       { file: 'raft/replication.ts', search: 'if (term !== raft.currentTerm) return;', replacement: 'void term;' },
     ],
     caughtBy: [/counts as its own copy/, /own vote/, /what is durable was appended/, /committed on a quorum's disks/],
-    seeds: 60,
+    from: 64,
+    seeds: 30,
   },
   {
     name: 'refused writes are ignored (a superseded instance still sends)',

@@ -123,7 +123,7 @@ export const ELECTION_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/leader completeness/, /committed entries are in every later leader/, /committed immutable/],
-    from: 60,
+    from: 199,
     seeds: 30,
   },
   {
@@ -137,7 +137,6 @@ export const ELECTION_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/leader completeness/, /committed entries are in every later leader/, /committed immutable/],
-    from: 310,
-    seeds: 30,
+    seeds: 60,
   },
 ];

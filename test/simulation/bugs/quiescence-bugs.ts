@@ -41,15 +41,14 @@ export const QUIESCENCE_BUGS: readonly Bug[] = [
       { file: 'raft/quiescence.ts', search: "  invariant(valid, 'a quiesce", replacement: "  void (valid, 'a quiesce" },
     ],
     caughtBy: [/elected by a quorum/, /election safety/, /one leader a term/],
-    from: 95,
+    from: 251,
     seeds: 30,
   },
   {
     name: 'a restored leader begins its rounds anew',
     edits: [{ file: 'raft/quiescence.ts', search: '  raft.quiesceRound = round;\n', replacement: '' }],
     caughtBy: [/nothing of an older round wakes/, /who sleeps changes nothing/],
-    from: 95,
-    seeds: 30,
+    seeds: 60,
   },
   {
     name: 'a leader that wakes goes on in the round of its sleep',
@@ -85,7 +84,7 @@ export const QUIESCENCE_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/nothing of an older round wakes/],
-    from: 145,
+    from: 705,
     seeds: 30,
   },
   {
@@ -176,7 +175,8 @@ export const QUIESCENCE_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/who sleeps has nothing that is not/],
-    seeds: 40,
+    from: 305,
+    seeds: 30,
   },
   {
     name: 'the leader sleeps though a live follower is behind',

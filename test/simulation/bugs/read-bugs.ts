@@ -26,7 +26,7 @@ export const READ_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/a read misses what was committed/],
-    from: 720,
+    from: 921,
     seeds: 30,
   },
   {
@@ -66,7 +66,7 @@ export const READ_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/a read misses what was committed/],
-    from: 455,
+    from: 130,
     seeds: 30,
   },
   {

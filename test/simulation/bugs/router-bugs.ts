@@ -32,7 +32,8 @@ export const ROUTER_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/nothing was done, it says/, /linearizability/],
-    seeds: 60,
+    from: 406,
+    seeds: 30,
   },
   {
     name: 'replies of a shared call are given to the wrong ones',

@@ -56,7 +56,7 @@ export const SNAPSHOT_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/commitIndex never decreases/, /monotonic/, /state machine safety/, /already exists/],
-    from: 2015,
+    from: 192,
     seeds: 30,
   },
   {
@@ -69,7 +69,7 @@ export const SNAPSHOT_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/the log begins behind/, /committed immutable/, /state machine safety/, /committed entries/],
-    from: 115,
+    from: 390,
     seeds: 30,
   },
   {
@@ -82,7 +82,7 @@ export const SNAPSHOT_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/the log's rows are the core's log/],
-    from: 670,
+    from: 1000,
     seeds: 30,
   },
   {

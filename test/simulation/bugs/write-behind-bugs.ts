@@ -79,7 +79,7 @@ export const WRITE_BEHIND_BUGS: readonly Bug[] = [
           "if (statement.startsWith('UPDATE peer_state ')) return this.#sql.exec(statement, ...parameters);\n    if (this.#gathering && isPlainWrite(statement) && this.#waiting.length < MAX_WAITING) {",
       },
     ],
-    caughtBy: [/state machine safety/, /its tables do not make its state hash/],
+    caughtBy: [/state machine safety/, /its tables do not make its state hash/, /told session_expired/],
     seeds: 60,
   },
   {
