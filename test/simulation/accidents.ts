@@ -78,7 +78,7 @@ export class Accidents {
     const { world } = this.#scene;
     world.onStaging = null;
     world.onRequest = null;
-    for (const object of world.objects.values()) world.rememberAlarms(object);
+    for (const object of world.objects.values()) world.alarms.remember(object);
     for (const object of this.objects()) this.#deploy(object);
   }
 
@@ -124,7 +124,7 @@ export class Accidents {
     lateFounding: () => this.#deliverAgain(),
     stuckAlarms: (strength) => {
       const victims = this.#random.chance(strength) ? this.objects() : [this.#random.pick(this.objects())];
-      for (const object of victims) this.#scene.world.forgetAlarms(object);
+      for (const object of victims) this.#scene.world.alarms.forget(object);
     },
     evictAll: () => {
       const { world } = this.#scene;

@@ -144,7 +144,7 @@ export class Nemesis {
       world.scheduler.after(afterMs, () => {
         if (this.#stopped) return;
         if (restarts) world.crash(object);
-        world.repeatAlarm(object, alarm);
+        world.alarms.repeat(object, alarm);
       });
     };
   }

@@ -219,7 +219,7 @@ class Run {
     this.world.acts.limit([], null);
     for (const nemesis of this.#nemeses) nemesis.stop();
     this.#accidents.stop();
-    this.world.punctualAlarms();
+    this.world.alarms.makePunctual();
   }
 
   async #until(endMs: number, done: () => boolean = () => false): Promise<boolean> {

@@ -9,9 +9,10 @@ import { handleRoute, RouteError } from '../../src/peer/routes.ts';
 import type { StateMachineFactory } from '../../src/peer/state-machine.ts';
 import { WriteBehind } from '../../src/peer/write-behind.ts';
 import { Acts, Cuts, SlowLinks } from './acts.ts';
-import { type SetAlarm, STORAGE_REFUSED } from './disk.ts';
+import { STORAGE_REFUSED } from './disk.ts';
 import { Random } from './random.ts';
 import { Scheduler } from './scheduler.ts';
+import { EPOCH_MS, SimAlarms } from './sim-alarms.ts';
 import { Instance, SimObject } from './sim-object.ts';
 import { Trace } from './trace.ts';
 import { CALM, type Weather } from './weather.ts';
@@ -30,16 +31,12 @@ export interface WorldOptions {
 /** The platform's depth limit is about 16; the peers promise far less. */
 const MAX_DEPTH = 6;
 const MAX_CALLS_PER_EVENT = 50;
-const ALARM_RETRY_MS = 2000;
 /** The storage refused, a group was deleted, or a test ordered it. */
 const EXPLAINED_ENDS: ReadonlySet<string> = new Set([
   `Error: ${STORAGE_REFUSED}`,
   'deleted',
   'crash ordered by /chaos',
 ]);
-/** The wall clock when a run begins, ms. */
-const EPOCH_MS = 1_700_000_000_000;
-
 /** A request or a reply as it leaves, one way. */
 export interface Message {
   readonly from: string;
@@ -91,6 +88,7 @@ export class World {
   onStaging: ((object: SimObject) => void) | null = null;
   /** Called for every request that an object is sent, as it leaves: for those who send some again, later. */
   onRequest: ((request: SentRequest) => void) | null = null;
+  readonly alarms: SimAlarms;
   readonly #random: Random;
   #nextRequest = 1;
 
@@ -99,6 +97,7 @@ export class World {
     this.random = new Random(options.seed);
     this.#random = this.stream('world');
     this.trace = new Trace(this, options.trace === true);
+    this.alarms = new SimAlarms(this, this.#random, (object, run) => this.#event(object, 0, run));
   }
 
   get weather(): Weather {
@@ -180,7 +179,7 @@ export class World {
       setAlarm: (atMs) => {
         if (instance.superseded || instance.dead) return;
         object.disk.write();
-        this.#setAlarm(object, atMs);
+        this.alarms.set(object, atMs);
       },
       deleteAlarm: () => {
         if (instance.superseded || instance.dead) return;
@@ -220,7 +219,7 @@ export class World {
     if (object.instance !== instance) return;
     object.instance = null;
     object.disk.crash();
-    this.#armAlarm(object);
+    this.alarms.arm(object);
   }
 
   /** Memory and unflushed turns are lost. */
@@ -240,7 +239,7 @@ export class World {
     this.superseded.add(instance);
     object.instance = null;
     object.disk.crash();
-    this.#armAlarm(object);
+    this.alarms.arm(object);
     this.scheduler.after(forMs, () => this.#kill(instance));
   }
 
@@ -252,85 +251,7 @@ export class World {
     object.loseStorage();
   }
 
-  // ---- alarms
-
-  #setAlarm(object: SimObject, askedMs: number): void {
-    // As workerd does: whole milliseconds; and an alarm set, by the handler of an alarm, for the very time of that one is
-    // taken for it, and is gone when the handler ends.
-    const wallMs = Math.trunc(askedMs);
-    if (wallMs === object.runningAlarm?.wallMs) return;
-    object.disk.alarm = { wallMs, atMs: wallMs - EPOCH_MS - object.clockAheadMs(this.scheduler.nowMs) };
-    this.#armAlarm(object);
-  }
-
-  #armAlarm(object: SimObject): void {
-    const { alarm } = object.disk;
-    if (alarm === null) return;
-    const lateMs = this.#random.between(0, this.#weather.alarmJitterMs);
-    const { scheduler } = this;
-    const dueMs = Math.max(alarm.atMs, scheduler.nowMs, object.alarmRetryMs, object.downUntilMs) + lateMs;
-    object.cancelAlarm?.();
-    object.cancelAlarm = scheduler.at(dueMs, () => {
-      object.cancelAlarm = null;
-      if (object.alarmsStuck) return;
-      if (scheduler.nowMs < object.downUntilMs) return this.#armAlarm(object);
-      this.#fireAlarm(object);
-    });
-  }
-
-  #fireAlarm(object: SimObject): void {
-    let handled = false;
-    object.alarmRetryMs = 0;
-    this.#event(object, 0, (instance) => {
-      // That the alarm is gone is on disk together with what the handler writes.
-      object.disk.write();
-      const { alarm } = object.disk;
-      if (alarm === null) return;
-      object.runningAlarm = alarm;
-      object.disk.alarm = null;
-      if (this.tracing) this.note(object.name, 'alarm', `${(this.scheduler.nowMs - alarm.atMs).toFixed(0)} ms late`);
-      instance.peer.onAlarm(alarm.wallMs);
-      handled = true;
-      object.onAlarmHandled(alarm);
-    });
-    object.runningAlarm = null;
-    if (handled) return;
-    object.alarmRetryMs = this.scheduler.nowMs + ALARM_RETRY_MS;
-    this.#armAlarm(object);
-  }
-
-  /** Alarms are delivered at least once: one that was handled comes again. What was set since then stays set (workerd, actor-sqlite.c++). */
-  repeatAlarm(object: SimObject, alarm: SetAlarm): void {
-    if (object.alarmsStuck || this.scheduler.nowMs < object.downUntilMs || !this.acts.permit()) return;
-    this.#event(object, 0, (instance) => {
-      object.runningAlarm = alarm;
-      object.alarmBelievedGone = object.disk.alarm;
-      this.note(object.name, 'alarm again');
-      instance.peer.onAlarm(alarm.wallMs);
-    });
-    object.runningAlarm = null;
-  }
-
-  /** No alarm of this object fires until a client's request reaches it. */
-  forgetAlarms(object: SimObject): void {
-    if (!this.acts.permit()) return;
-    this.note(object.name, 'alarms stuck');
-    object.alarmsStuck = true;
-  }
-
-  rememberAlarms(object: SimObject): void {
-    if (!object.alarmsStuck) return;
-    object.alarmsStuck = false;
-    this.#armAlarm(object);
-  }
-
-  /** From now on none is later than the weather has it: not those either that wait for an object that was down, or failed. */
-  punctualAlarms(): void {
-    for (const object of this.objects.values()) {
-      object.alarmRetryMs = 0;
-      this.#armAlarm(object);
-    }
-  }
+  // ---- events
 
   #event(object: SimObject, depth: number, run: (instance: Instance) => void): void {
     try {
@@ -426,7 +347,7 @@ export class World {
       if (this.scheduler.nowMs < object.downUntilMs) return;
       if (route === 'client' && sentMs < object.clientsSinceMs) return;
       if (this.tracing) this.trace.request(from, to, route, number, body);
-      if (depth === 0) this.rememberAlarms(object);
+      if (depth === 0) this.alarms.remember(object);
       this.#deliver(object, route, body, depth, reply);
     });
   }
