@@ -11,6 +11,7 @@ export class Clerk {
   readonly id: string;
   readonly #unresolved = new Set<number>();
   #seq = 0;
+  #begun = false;
   /** Its seq 1 has a reply that is kept. */
   established = false;
   /** Seq 1 is on its way. */
@@ -42,9 +43,11 @@ export class Clerk {
     return Math.min(...this.#unresolved) - 1;
   }
 
-  /** Its seq 1 was given out. */
-  get begun(): boolean {
-    return this.#seq > 0;
+  /** True for the first that asks, who is to take seq 1; the others ask before it has done so, too (seed 6122). */
+  begin(): boolean {
+    const first = !this.#begun;
+    this.#begun = true;
+    return first;
   }
 
   /** What was never resolved is too far behind: only a new identity may go on. */

@@ -207,7 +207,7 @@ export class SimClient {
     const clerk = this.#clerk;
     if (clerk === null || clerk.established) return clerk;
     // Nothing may follow seq 1 until it has its reply.
-    if (!this.#workload.sessionsExpire) return clerk.begun ? null : clerk;
+    if (!this.#workload.sessionsExpire) return clerk.begin() ? clerk : null;
     if (clerk.opening) return null;
     clerk.opening = true;
     if (await openSession(this.#world, this.#name, this.#workload.group, clerk.id)) clerk.opened();

@@ -302,9 +302,9 @@ class Run {
     }
   }
 
-  /** Who holds no log knows nobody whom it could ask: it is found when its group is awake next (seed 14300). */
+  /** Who holds no log knows nobody whom it could ask: it is found when its group is awake next (seed 14300), and started (3327). */
   #wakeFor(members: readonly SimObject[]): void {
-    if (members.every(({ instance }) => instance?.peer.raft?.log.lastIndex !== 0)) return;
+    if (members.every(({ instance }) => instance !== null && instance.peer.raft?.log.lastIndex !== 0)) return;
     this.#ask();
     this.world.scheduler.after(WAKE_EVERY_MS, () => this.#wakeFor(members));
   }
