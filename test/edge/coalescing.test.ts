@@ -12,6 +12,8 @@ import { send } from './raw-http.ts';
 const AT_ONCE = 64;
 const ANSWER_LIMIT_MS = 10_000;
 const LOAD_MS = 3000;
+/** Of the leader's messages, each way; both take less than it waits for an answer. */
+const SLOW_MS = 150;
 
 async function total(edge: EdgeRuntime, name: string): Promise<number> {
   const { text } = await edge.request('GET', '/metrics');
@@ -32,9 +34,21 @@ function times<T>(count: number, run: (i: number) => Promise<T>): Promise<T[]> {
   return Promise.all(Array.from({ length: count }, (_, i) => run(i)));
 }
 
+async function eachInTurn<T>(count: number, run: () => Promise<T>): Promise<T[]> {
+  const results: T[] = [];
+  for (let i = 0; i < count; i += 1) results.push(await run());
+  return results;
+}
+
+async function timed<T>(work: Promise<T>): Promise<{ result: T; tookMs: number }> {
+  const startMs = performance.now();
+  const result = await work;
+  return { result, tookMs: performance.now() - startMs };
+}
+
 /** Founds the group, and gives the router an identity. */
 async function begin(edge: EdgeRuntime): Promise<void> {
-  expect((await edge.request('PUT', '/kv/first', { body: 'x' })).outcome).toBe('201');
+  expect((await edge.request('PUT', '/kv/first', { body: 'x' })).outcome).toMatch(/^20[01]$/);
 }
 
 /** Each put is read back, by so many clients at once. */
@@ -90,6 +104,28 @@ describe('with coalescing', () => {
     // As many large answers as would not fit into one body.
     const gets = await times(AT_ONCE, (i) => edge.request('GET', `/kv/mixed${(i % 4) * 16}`));
     expect(gets.every(({ text }) => text === large)).toBe(true);
+  });
+
+  test('a slow request beside fast ones: who needs less is not held up, and who comes later waits for its own call only', async () => {
+    const { edge } = runtime;
+    await begin(edge);
+    const { leader } = await edge.whole();
+    await edge.fault(`${leader}`, { action: 'delay', minMs: SLOW_MS, maxMs: SLOW_MS });
+    try {
+      const slow = timed(edge.request('PUT', '/kv/slow', { body: 'x' }));
+      await sleep(SLOW_MS / 4);
+      const later = timed(edge.request('PUT', '/kv/later', { body: 'x' }));
+      const fast = await timed(eachInTurn(20, () => edge.request('GET', '/kv/first?consistency=stale')));
+      const [slowPut, laterPut] = await Promise.all([slow, later]);
+      expect(fast.result.map(({ outcome }) => outcome)).toEqual(Array(20).fill('200'));
+      expect([slowPut.result.outcome, laterPut.result.outcome]).toEqual(['201', '201']);
+      expect(slowPut.tookMs).toBeGreaterThan(SLOW_MS);
+      expect(fast.tookMs).toBeLessThan(slowPut.tookMs);
+      // After the slow one it would have taken nearly twice as long.
+      expect(laterPut.tookMs).toBeLessThan(1.5 * slowPut.tookMs);
+    } finally {
+      await edge.fault(`${leader}`, { action: 'heal' });
+    }
   });
 });
 
