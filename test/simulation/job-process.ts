@@ -49,7 +49,8 @@ export class JobProcess<Job extends object, Report extends object> {
 /** In the process: runs each job that it is asked to do, and ends when nobody is left to ask. */
 export function serveJobs<Job extends object, Report extends object>(run: (job: Job) => Promise<Report>): void {
   process.on('message', (job: Job) => {
-    run(job).then((report) => process.send?.(report));
+    // Nobody may be left to be told: it ends then.
+    run(job).then((report) => process.send?.(report, undefined, undefined, () => {}));
   });
   process.on('disconnect', () => process.exit());
 }
