@@ -68,7 +68,8 @@ export const DISK_BUGS: readonly Bug[] = [
       /committed immutable/,
       /is in the log/,
     ],
-    seeds: 100,
+    from: 9,
+    seeds: 30,
     seenIn: 'canonical/raft#320',
   },
   {
@@ -143,7 +144,8 @@ export const DISK_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/has an alarm/, /liveness/],
-    seeds: 100,
+    from: 20,
+    seeds: 30,
   },
   {
     name: 'what is in the log is answered as if nothing was done',

@@ -31,7 +31,7 @@ export const QUIESCENCE_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/a quiesce record exists exactly while it sleeps/],
-    from: 90,
+    from: 99,
     seeds: 30,
   },
   {
@@ -91,7 +91,8 @@ export const QUIESCENCE_BUGS: readonly Bug[] = [
     name: 'a question of an older round puts to sleep',
     edits: [{ file: 'raft/quiescence.ts', search: 'message.quiesceRound < raft.quiesceRound || ', replacement: '' }],
     caughtBy: [/rounds of a term grow/],
-    seeds: 60,
+    from: 24,
+    seeds: 30,
   },
   {
     name: 'a follower sleeps with a tail that is not committed',
@@ -161,7 +162,7 @@ export const QUIESCENCE_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/a leader sleeps after its live followers/],
-    from: 2220,
+    from: 2231,
     seeds: 30,
   },
   {

@@ -39,7 +39,8 @@ export const READ_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/a read misses what was committed/],
-    seeds: 300,
+    from: 24,
+    seeds: 30,
     seenIn: 'deventlab/d-engine#381',
   },
   {
@@ -53,7 +54,8 @@ export const READ_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/a read misses what was committed/],
-    seeds: 300,
+    from: 24,
+    seeds: 30,
     seenIn: 'sofastack/sofa-jraft#34, tikv/tikv#964',
   },
   {

@@ -34,7 +34,8 @@ export const REPLICATION_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/of the present term is never truncated/],
-    seeds: 100,
+    from: 22,
+    seeds: 30,
     seenIn: 'ktoso/akka-raft#66, hashicorp/raft#113',
   },
   {
@@ -70,7 +71,8 @@ export const REPLICATION_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/nextIndex is beyond matchIndex/],
-    seeds: 200,
+    from: 22,
+    seeds: 30,
     seenIn: 'microsoft/CCF#5991',
   },
   {

@@ -20,7 +20,8 @@ export const ROUTER_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/linearizability/, /a read misses what was committed/],
-    seeds: 60,
+    from: 42,
+    seeds: 30,
   },
   {
     name: 'of a call that broke it is said that nothing was sent',
@@ -62,7 +63,8 @@ export const ROUTER_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/linearizability/, /exactly once/, /done again/, /nothing was done, it says/],
-    seeds: 60,
+    from: 12,
+    seeds: 30,
   },
   {
     name: 'a peer that was wiped takes part again when it is asked',

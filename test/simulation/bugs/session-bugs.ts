@@ -29,6 +29,7 @@ export const SESSION_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/exactly once/, /linearizability/],
+    from: 7,
     seeds: 60,
   },
   {
@@ -41,7 +42,8 @@ export const SESSION_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/exactly once/, /done again/],
-    seeds: 200,
+    from: 24,
+    seeds: 30,
   },
   {
     name: 'an acknowledgement forgets one reply too many',

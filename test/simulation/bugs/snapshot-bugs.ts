@@ -39,6 +39,7 @@ export const SNAPSHOT_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/state machine safety/],
+    from: 20,
     seeds: 30,
   },
   {
@@ -96,7 +97,8 @@ export const SNAPSHOT_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/state machine safety/],
-    seeds: 200,
+    from: 24,
+    seeds: 30,
   },
   {
     name: 'the configuration is lost with what is compacted',
@@ -150,6 +152,7 @@ export const SNAPSHOT_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/state machine safety/, /liveness/],
-    seeds: 60,
+    from: 42,
+    seeds: 30,
   },
 ];

@@ -7,7 +7,8 @@ export function table(bugs: readonly Bug[], hunts: readonly Hunt[]): string {
     const bug = bugs.find(({ name }) => name === hunt.bug);
     const seenIn = bug?.seenIn ?? '';
     const { caught, seedsRun, events, from } = hunt;
-    const seeds = from === 1 ? `${seedsRun}` : `${from + seedsRun - 1} (begun at ${from})`;
+    const found = from + seedsRun - 1;
+    const seeds = bug?.from === undefined ? `${found}` : `${found} (begun at ${from})`;
     const by =
       caught === null ? '**not caught**' : `${ruleOf(caught.message)}${caught.expected ? '' : ' (unexpected)'}`;
     return `| ${hunt.bug} | ${seeds} | ${events} | ${by} | ${seenIn} |`;
