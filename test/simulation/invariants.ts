@@ -355,6 +355,11 @@ export class Invariants {
     );
   }
 
+  /** What puts and appends did, by their values. */
+  get written(): Promises['written'] {
+    return this.#promises.written;
+  }
+
   /** The group was deleted: what comes next is another one. */
   reset(): void {
     this.#leaders.clear();

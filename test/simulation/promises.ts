@@ -6,13 +6,17 @@
  * - What is answered as "nothing was done" is in no log.
  * - A command of a session is executed once.
  */
+import type { CommandResult } from '../../src/kv/commands.ts';
 import { decodeEntry } from '../../src/kv/entry.ts';
 import { CLERK_SESSION_PROTECTED_MS } from '../../src/kv/limits.ts';
+import type { Output } from '../linearizability/history.ts';
 import type { Assert } from './election-record.ts';
 import type { Instance } from './world.ts';
 
 /** Answers that say that nothing was done. */
 const NOTHING_DONE: ReadonlySet<string> = new Set(['not_leader', 'overloaded', 'refused']);
+
+const decoder = new TextDecoder();
 
 interface Execution {
   readonly index: number;
@@ -26,6 +30,8 @@ export class Promises {
   readonly #asked = new WeakMap<object, number>();
   readonly #inLog = new WeakSet<object>();
   readonly #denied = new WeakSet<object>();
+  /** What puts and appends did, by their values, of which clients write none twice. */
+  readonly written = new Map<string, Output>();
   /** By session and seq. */
   readonly #executions = new Map<string, Execution>();
   /** Entries up to here were looked into, and the log time there. */
@@ -117,10 +123,14 @@ export class Promises {
       this.#appliedIndex = entry.index;
       this.#logTimeMs += entry.elapsedMs;
       const commands = entry.data === null ? [] : (decodeEntry(entry.data)?.commands ?? []);
-      commands.forEach(({ session }, i) => {
-        const result = results[i] as { replayed?: boolean } | undefined;
-        if (result?.replayed === false)
-          this.#execute(instance, entry.index, `${session.pool}/${session.id}`, session.seq);
+      commands.forEach((command, i) => {
+        const result = results[i] as CommandResult | undefined;
+        if (result === undefined || !('replayed' in result) || result.replayed) return;
+        const { session } = command;
+        this.#execute(instance, entry.index, `${session.pool}/${session.id}`, session.seq);
+        if (command.op === 'delete' || result.type !== 'written') return;
+        const { created, revision, version } = result;
+        this.written.set(decoder.decode(command.value), { type: 'written', created, revision, version });
       });
       return results;
     };
@@ -139,6 +149,7 @@ export class Promises {
   /** The group was deleted. */
   reset(): void {
     this.#executions.clear();
+    this.written.clear();
     this.#appliedIndex = 0;
     this.#logTimeMs = 0;
   }

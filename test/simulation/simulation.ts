@@ -193,7 +193,7 @@ class Run {
     await this.#demandAgreement();
     const operations: Operation[] = this.#clients.flatMap((client) => client.history);
     const listings: Listing[] = [...this.#clients.flatMap((client) => client.listings), ...this.#finalListings()];
-    checkHistories(operations, listings);
+    checkHistories(operations, listings, this.#watch.outcomeOf);
     await this.#demandRoom();
   }
 

@@ -2,6 +2,7 @@
  * The invariants of every group of a world, each of which has a history of its own: a name that is founded anew is another
  * group, with another groupId, while instances of the old one may still run.
  */
+import type { Output } from '../linearizability/history.ts';
 import { Invariants } from './invariants.ts';
 import type { Instance, SimObject, World } from './world.ts';
 
@@ -44,6 +45,15 @@ export class Watch {
   get committed(): Invariants['committed'] {
     return [...this.#groups.values()].at(-1)?.invariants.committed ?? [];
   }
+
+  /** What a put or an append of this value did; null: nothing. */
+  readonly outcomeOf = (value: string): Output | null => {
+    for (const { invariants } of this.#groups.values()) {
+      const output = invariants.written.get(value);
+      if (output !== undefined) return output;
+    }
+    return null;
+  };
 
   sum(of: (invariants: Invariants) => number): number {
     let sum = 0;
