@@ -32,8 +32,11 @@ try {
   console.log(`Edgeraft: ${options.peers === 1 ? 'one peer' : `a group of ${options.peers}`} at ${group.url}`);
   process.exitCode = await serve(group, end.signal);
 } catch (error) {
-  process.exitCode = error === end.signal.reason ? 0 : 1;
-  if (error instanceof UsageError) console.error(`${error.message}\n${USAGE}`);
-  else if (error instanceof ServeError) console.error(error.message);
-  else if (process.exitCode === 1) throw error;
+  // Somebody wanted it to end before it was ready: it did.
+  if (error !== end.signal.reason) {
+    process.exitCode = 1;
+    if (error instanceof UsageError) console.error(`${error.message}\n${USAGE}`);
+    else if (error instanceof ServeError) console.error(error.message);
+    else throw error;
+  }
 }

@@ -8,7 +8,8 @@ import { decodeBody } from '../../src/peer/protocol.ts';
 import { handleRoute } from '../../src/peer/routes.ts';
 import { LonePeer, settled } from '../peer/lone-peer.ts';
 import { NodeSql } from '../simulation/node-sql.ts';
-import type { Loose, Recorded, Run } from './recorded-run.ts';
+import type { Loose } from './bend.ts';
+import type { Recorded, Run } from './recorded-run.ts';
 
 const LIMITS = { tailEntries: 8, tailBytes: 50_000 };
 

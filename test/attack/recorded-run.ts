@@ -5,6 +5,7 @@
 import { Calls } from '../../src/peer/calls.ts';
 import { decodeBody, objectName } from '../../src/peer/protocol.ts';
 import { SimGroup } from '../simulation/sim-group.ts';
+import type { Loose } from './bend.ts';
 
 export interface Recorded {
   /** The object that was called. */
@@ -14,10 +15,6 @@ export interface Recorded {
   /** Null: none came. */
   answer: Uint8Array | null;
 }
-
-/** A body as it was decoded: tests change fields of it, right ones to wrong ones. */
-// biome-ignore lint/suspicious/noExplicitAny: wrong types are what it is for.
-export type Loose = any;
 
 export interface Run {
   /** As it is at the end: whole, healed, at rest. */

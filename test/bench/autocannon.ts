@@ -1,7 +1,8 @@
 /** Load by autocannon (https://github.com/mcollina/autocannon), where wrk is not installed: slower, and on this process's core. */
 import { createRequire } from 'node:module';
 import { filled, type Load, type LoadRequest, REQUEST_TIMEOUT_SECONDS } from './load.ts';
-import { type Measurement, quantile, unanswered } from './results.ts';
+import { quantile } from './quantile.ts';
+import { type Measurement, unanswered } from './results.ts';
 
 interface Request {
   method?: string;

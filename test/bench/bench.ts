@@ -15,7 +15,7 @@ import { hasEtcd } from './etcd.ts';
 import { type FailoverResult, type FailoverTimes, failoverTable, measureFailover } from './failover.ts';
 import { chooseGenerator } from './generator.ts';
 import { type BenchOptions, parseOptions, USAGE, UsageError } from './options.ts';
-import { Progress } from './progress.ts';
+import { minutesAndSeconds, Progress } from './progress.ts';
 import { type CellResult, rounded, rowsOf, type System } from './results.ts';
 import { type RunningSystem, send, startSystem } from './systems.ts';
 import { cellLines, tableHead, verdictLines } from './table.ts';
@@ -200,13 +200,9 @@ async function main(): Promise<void> {
   }
   if (options.quick) console.log(QUICK_NOTE);
   await bench.run();
-  console.log(`\n${options.quick ? `${QUICK_NOTE}; ` : ''}it took ${elapsed(performance.now() - startMs)}`);
-}
-
-/** Minutes and seconds. */
-function elapsed(ms: number): string {
-  const seconds = Math.round(ms / 1000);
-  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')} minutes`;
+  console.log(
+    `\n${options.quick ? `${QUICK_NOTE}; ` : ''}it took ${minutesAndSeconds((performance.now() - startMs) / 1000)} minutes`,
+  );
 }
 
 try {

@@ -9,6 +9,7 @@ import type { AppendEntries, Reply, Request } from '../../src/raft/messages.ts';
 import { Raft } from '../../src/raft/raft.ts';
 import { DEFAULT_LIMITS, type Effects, type Entry, type Input, type PeerId } from '../../src/raft/types.ts';
 import { configurationOf, summaryOf } from '../raft/entries.ts';
+import { median } from './quantile.ts';
 
 const PEERS = 3;
 const BATCHES = [1, 4, 16, 64, 256, 1024, 4096];
@@ -169,10 +170,6 @@ function rowOf(batchEntries: number, runs: readonly Measured[]): CoreRow {
   const nsPerEntry = median(runs.map(({ elapsedMs, entries }) => (elapsedMs * 1e6) / entries));
   const messagesPerEntry = median(runs.map(({ messages, entries }) => messages / entries));
   return { batchEntries, entriesPerSecond: 1e9 / nsPerEntry, messagesPerEntry, nsPerEntry };
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) / 2)] ?? Number.NaN;
 }
 
 export function coreTable(rows: readonly CoreRow[]): string {

@@ -13,6 +13,7 @@ import { type BenchGroup, chosen, sleep } from './failover-group.ts';
 import { keyOf } from './growth-fill.ts';
 import { fill, type GrowthGroup, memoryMib, resetPeak, serveGrowthGroup } from './growth-group.ts';
 import { memoryVerdict, verdictLine } from './growth-verdict.ts';
+import { median, quantile } from './quantile.ts';
 
 export interface Latency {
   readonly p50Ms: number;
@@ -152,7 +153,7 @@ async function restart(group: BenchGroup, follower: string): Promise<number> {
     if (status !== 200) throw new Error(`peer ${follower} did not come back: ${status}`);
     times.push(performance.now() - startMs);
   }
-  return quantile(times, 0.5);
+  return median(times);
 }
 
 /** A follower is away while the state grows to each size; the process is new each time, on the same data. */
@@ -266,15 +267,11 @@ async function latency(
     if (status !== 200 && status !== 201) throw new Error(`${method} ${key}: ${status}`);
     times.push(performance.now() - startMs);
   }
-  return { p50Ms: quantile(times, 0.5), p99Ms: quantile(times, 0.99) };
+  return { p50Ms: median(times), p99Ms: quantile(times, 0.99) };
 }
 
 function randomBelow(limit: number): number {
   return Math.floor(Math.random() * limit);
-}
-
-function quantile(values: readonly number[], q: number): number {
-  return values.toSorted((a, b) => a - b)[Math.max(0, Math.ceil(q * values.length) - 1)] ?? Number.NaN;
 }
 
 /** A line now and then, with the time that is left at this rate. */

@@ -1,6 +1,6 @@
 /** What the idle bench makes of two readings of /metrics, and of the first puts after a sleep. */
 import type { Metrics } from './metrics.ts';
-import { median } from './results.ts';
+import { median } from './quantile.ts';
 import { judge, type Verdict } from './targets.ts';
 
 interface Counter {

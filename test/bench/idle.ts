@@ -23,7 +23,7 @@ import {
 } from './idle-report.ts';
 import { type Metrics, oldest, readMetrics } from './metrics.ts';
 import { Progress } from './progress.ts';
-import { median } from './results.ts';
+import { median } from './quantile.ts';
 import { verdictLines } from './table.ts';
 import type { Verdict } from './targets.ts';
 

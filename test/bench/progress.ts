@@ -52,7 +52,11 @@ export class Progress {
   #left(share: number): string {
     const elapsedSeconds = (this.#now() - this.#startMs) / 1000;
     const slowness = this.#doneSeconds === 0 ? 1 : elapsedSeconds / this.#doneSeconds;
-    const seconds = Math.round(this.#totalSeconds * (1 - share) * slowness);
-    return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
+    return minutesAndSeconds(this.#totalSeconds * (1 - share) * slowness);
   }
+}
+
+export function minutesAndSeconds(seconds: number): string {
+  const whole = Math.round(seconds);
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, '0')}`;
 }

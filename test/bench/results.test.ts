@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { chart, niceTop } from './chart.ts';
 import { parseOptions, UsageError } from './options.ts';
 import { Progress } from './progress.ts';
-import { type CellResult, type Measurement, median, quantile, type ResultRow, ratio, rowsOf } from './results.ts';
+import { median, quantile } from './quantile.ts';
+import { type CellResult, type Measurement, type ResultRow, ratio, rowsOf } from './results.ts';
 import { cellLines, verdictLines } from './table.ts';
 import { judge, verdictsOf } from './targets.ts';
 

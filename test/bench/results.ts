@@ -1,4 +1,5 @@
 /** What the bench measures, and the sums done with it. */
+import { median } from './quantile.ts';
 
 export const SYSTEMS = ['plain-object', 'etcd', 'edgeraft'] as const;
 export type System = (typeof SYSTEMS)[number];
@@ -38,20 +39,6 @@ export interface ResultRow extends Cell, Measurement {
 export interface CellResult {
   readonly cell: Cell;
   readonly rounds: ReadonlyMap<System, readonly Measurement[]>;
-}
-
-/** NaN of nothing. */
-export function median(values: readonly number[]): number {
-  return quantile(values, 0.5);
-}
-
-/** Linear between neighbours; NaN of nothing. */
-export function quantile(values: readonly number[], q: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const position = q * (sorted.length - 1);
-  const below = sorted[Math.floor(position)] ?? Number.NaN;
-  const above = sorted[Math.ceil(position)] ?? Number.NaN;
-  return below + (above - below) * (position - Math.floor(position));
 }
 
 export function rowsOf({ cell, rounds }: CellResult): ResultRow[] {

@@ -3,6 +3,7 @@
  * leader or without it.
  */
 import { describe, expect, test } from 'vitest';
+import { median } from '../bench/quantile.ts';
 import { ask } from './contract.ts';
 import { type ClusterJson, eventually, runtimeForTests, sleep } from './edge-runtime.ts';
 
@@ -81,7 +82,6 @@ async function putMs(): Promise<number> {
   return performance.now() - startMs;
 }
 
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1] as number;
 const rounded = (values: readonly number[]): string => values.map((value) => value.toFixed(1)).join(' ');
 
 async function warmPutMs(): Promise<number> {

@@ -1,4 +1,6 @@
 /** What the runs of one test have shown so far. */
+
+import { median } from '../bench/quantile.ts';
 import type { LabTest } from './lab.ts';
 import type { LabOutcome } from './labs-worker.ts';
 
@@ -29,8 +31,7 @@ export class TestFigures {
 
   /** NaN: no run has passed. */
   median(name: string): number {
-    const values = (this.#values.get(name) ?? []).toSorted((a, b) => a - b);
-    return values[values.length >> 1] ?? Number.NaN;
+    return median(this.#values.get(name) ?? []);
   }
 
   /** The figures that the test's bound speaks of. */

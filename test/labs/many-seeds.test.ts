@@ -1,5 +1,6 @@
 /** What no single run can show: figures over many seeds. A failure replays: the seeds are always the same. */
 import { describe, expect, test } from 'vitest';
+import { median } from '../bench/quantile.ts';
 import { selectTests } from './catalogue.ts';
 
 /** The figures of one test for the seeds 1 to `seeds`. */
@@ -11,10 +12,6 @@ async function figuresOf(name: string, seeds: number): Promise<Readonly<Record<s
 }
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
-}
 
 describe('catching up', () => {
   // A run allows 95 B, for messages that overtook each other. Mostly none does, and an entry costs little more than its command.

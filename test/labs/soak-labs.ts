@@ -7,9 +7,10 @@
  */
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { JobProcess, JobProcessError } from '../simulation/job-process.ts';
+import { runJobs } from '../simulation/job-process.ts';
 import { Progress } from '../simulation/progress.ts';
 import { selectTests } from './catalogue.ts';
+import type { LabTest } from './lab.ts';
 import { TestFigures } from './lab-figures.ts';
 import { markdownTable, soakTable } from './lab-tables.ts';
 import type { LabJob, LabOutcome } from './labs-worker.ts';
@@ -34,58 +35,39 @@ export interface SoakLabsOptions {
 export async function soakLabs(options: SoakLabsOptions): Promise<number> {
   if (!Number.isSafeInteger(options.runs) || options.runs < 1) throw new RangeError('runs: a whole number, 1 or more');
   if (!Number.isSafeInteger(options.from)) throw new RangeError('from: a whole number');
-  const tests = selectTests(options.only ?? null).map((test) => new TestFigures(test));
+  const tests = selectTests(options.only ?? null);
+  const figures = new Map(tests.map((test) => [test.name, new TestFigures(test)]));
   const progress = new Progress(tests.length * options.runs);
-  const jobs = jobsOf(tests, options);
-  const processes = Math.max(1, options.workers ?? availableParallelism());
-  const unexplained: QueuedRun[] = [];
-  await Promise.all(Array.from({ length: processes }, () => work(jobs, progress, unexplained)));
-  const failures = tests.reduce((sum, { failed }) => sum + failed, 0);
-  console.log(`\n${options.markdown === true ? markdownTable(tests) : soakTable(tests)}`);
+  /** Runs whose clerks saw what nothing explains. */
+  const unexplained: LabJob[] = [];
+  await runJobs<LabJob, LabOutcome>(jobsOf(tests, options), {
+    file: join(import.meta.dirname, 'labs-worker.ts'),
+    processes: Math.max(1, options.workers ?? availableParallelism()),
+    timeoutMs: RUN_TIMEOUT_MS,
+    failed: (_, { message }) => ({ ok: false, message, notLinearizable: false }),
+    onDone: (job, outcome) => {
+      figures.get(job.name)!.add(outcome);
+      if (!outcome.ok) {
+        progress.failed += 1;
+        if (outcome.notLinearizable) unexplained.push(job);
+        console.log(
+          `\n${job.name}, seed ${job.seed}: ${outcome.message}\n  replay: ${replayCommand(job.name, job.seed)}`,
+        );
+      }
+      progress.step();
+    },
+  });
+  const all = [...figures.values()];
+  const failures = all.reduce((sum, { failed }) => sum + failed, 0);
+  console.log(`\n${options.markdown === true ? markdownTable(all) : soakTable(all)}`);
   console.log(`\n${tests.length} tests × ${options.runs} runs, ${failures} failed, ${progress.seconds.toFixed(0)} s`);
-  for (const { figures, seed } of unexplained.slice(0, MAX_TIMELINES)) await watchedRun(figures.test, { seed });
+  for (const { name, seed } of unexplained.slice(0, MAX_TIMELINES)) await watchedRun(figures.get(name)!.test, { seed });
   return failures;
 }
 
-interface QueuedRun {
-  readonly figures: TestFigures;
-  readonly seed: number;
-}
-
 /** Seed by seed, so that the time left is known early, though some tests take a hundred times as long as others. */
-function* jobsOf(tests: readonly TestFigures[], { from, runs }: SoakLabsOptions): Generator<QueuedRun> {
-  for (let seed = from; seed < from + runs; seed += 1) for (const figures of tests) yield { figures, seed };
-}
-
-/** `unexplained`: where those runs go whose clerks saw what nothing explains. */
-async function work(jobs: Generator<QueuedRun>, progress: Progress, unexplained: QueuedRun[]): Promise<void> {
-  let worker = startWorker();
-  try {
-    for (let next = jobs.next(); next.done !== true; next = jobs.next()) {
-      const { figures, seed } = next.value;
-      const { name } = figures.test;
-      const outcome = await worker.ask({ name, seed }, RUN_TIMEOUT_MS).catch((error: unknown): LabOutcome => {
-        if (!(error instanceof JobProcessError)) throw error;
-        // A run that hangs, or takes the process with it, has failed; the others go on.
-        worker.stop();
-        worker = startWorker();
-        return { ok: false, message: error.message, notLinearizable: false };
-      });
-      figures.add(outcome);
-      if (!outcome.ok) {
-        progress.failed += 1;
-        if (outcome.notLinearizable) unexplained.push(next.value);
-        console.log(`\n${name}, seed ${seed}: ${outcome.message}\n  replay: ${replayCommand(name, seed)}`);
-      }
-      progress.step();
-    }
-  } finally {
-    worker.stop();
-  }
-}
-
-function startWorker(): JobProcess<LabJob, LabOutcome> {
-  return new JobProcess(join(import.meta.dirname, 'labs-worker.ts'));
+function* jobsOf(tests: readonly LabTest[], { from, runs }: SoakLabsOptions): Generator<LabJob> {
+  for (let seed = from; seed < from + runs; seed += 1) for (const { name } of tests) yield { name, seed };
 }
 
 export function replayCommand(name: string, seed: number): string {

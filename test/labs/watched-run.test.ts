@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
-import { elementsIn, withClass } from '../linearizability/html-elements.ts';
+import { elementsIn, expectBadWindow, withClass } from '../linearizability/html-elements.ts';
 import { NotLinearizable } from '../linearizability/not-linearizable.ts';
 import { putBackStaleAnswers } from '../linearizability/stale-answers.ts';
 import { selectTests } from './catalogue.ts';
@@ -30,17 +30,9 @@ test('a run whose clerks saw what nothing explains leaves a timeline: operations
   expect(await watchedRun({ ...LAB, run }, { seed: 3 })).toBeNull();
 
   expect(thrown).toBeInstanceOf(NotLinearizable);
-  const { operations, violation } = thrown as NotLinearizable;
   expect(log.mock.lastCall?.[0]).toMatch(/^timeline: .*\.soak\/lab-Test-of-a-test-3\.html$/);
   const elements = elementsIn(readFileSync(FILE, 'utf8'));
-  const bars = withClass(elements, 'bar');
-  expect(bars).toHaveLength(operations.length);
-  const marked = withClass(bars, 'bad').map(({ title }) => title);
-  expect(marked).toHaveLength(violation.window.length);
-  for (const { clientId, key, input, call } of violation.window) {
-    const ofIt = marked.filter((title) => title.includes(`client ${clientId}, ${Number(call.toFixed(3))} –`));
-    expect(ofIt.map((title) => title.startsWith(`${input.type} ${key} `))).toEqual([true]);
-  }
+  expectBadWindow(elements, thrown as NotLinearizable);
   const faults = withClass(elements, 'fault').map(({ title }) => title);
   for (const kind of [/^crash default\/1\.1, default/, /^down default\/1\.1, default/, /^cut .* \| /])
     expect(faults.filter((title) => kind.test(title))).not.toEqual([]);

@@ -1,5 +1,6 @@
 /** A page as its tests read it. */
 import { expect } from 'vitest';
+import type { NotLinearizable } from './not-linearizable.ts';
 
 export interface Element {
   readonly tag: string;
@@ -46,3 +47,18 @@ export function elementsIn(html: string): Element[] {
 
 export const withClass = (elements: readonly Element[], name: string) =>
   elements.filter(({ classes }) => classes.includes(name));
+
+/** A bar for every operation and every listing, and just those of the smallest bad window marked. */
+export function expectBadWindow(
+  elements: readonly Element[],
+  { operations, listings, violation }: NotLinearizable,
+): void {
+  const bars = withClass(elements, 'bar');
+  expect(bars).toHaveLength(operations.length + listings.length);
+  const marked = withClass(bars, 'bad').map(({ title }) => title);
+  expect(marked).toHaveLength(violation.window.length + violation.windowListings.length);
+  for (const { clientId, key, input, call } of violation.window) {
+    const ofIt = marked.filter((title) => title.includes(`client ${clientId}, ${Number(call.toFixed(3))} –`));
+    expect(ofIt.map((title) => title.startsWith(`${input.type} ${key} `))).toEqual([true]);
+  }
+}

@@ -7,8 +7,8 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { createKeyValueStore } from '../../src/kv/key-value-store.ts';
 import type { ClientReply } from '../../src/peer/protocol.ts';
 import { RouteError } from '../../src/peer/routes.ts';
+import type { Loose } from '../attack/bend.ts';
 import { stateOf } from '../attack/peer-state.ts';
-import type { Loose } from '../attack/recorded-run.ts';
 import { runs, seed, timeoutOf } from '../attack/runs.ts';
 import { Tally } from '../attack/tally.ts';
 import { LonePeer, membersOf, settled } from './lone-peer.ts';
@@ -22,7 +22,7 @@ afterAll(() => tally.print(`Requests of a router to a peer, seed ${seed}`));
 async function leader(): Promise<LonePeer> {
   const lone = new LonePeer((sql) => createKeyValueStore(sql, {}));
   await lone.post('found', { members: membersOf(1), nonce: lone.peer.nonce });
-  for (let i = 0; i < 4; i += 1) await settled();
+  await settled(4);
   expect(lone.peer.raft?.role).toBe('leader');
   return lone;
 }

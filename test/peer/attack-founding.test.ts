@@ -5,8 +5,7 @@
  */
 import fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
-import { encodeBody } from '../../src/peer/protocol.ts';
-import type { Loose } from '../attack/recorded-run.ts';
+import { type Loose, noMessagePack, pick } from '../attack/bend.ts';
 import { runs, seed, timeoutOf } from '../attack/runs.ts';
 import { Tally } from '../attack/tally.ts';
 import { Counters } from '../simulation/counter.ts';
@@ -14,8 +13,6 @@ import { type Call, LonePeer, membersOf, Octets, settled } from './lone-peer.ts'
 
 const tally = new Tally();
 afterAll(() => tally.print(`Answers to a founder, seed ${seed}`));
-
-const pick = <T>(values: readonly T[], draw: number): T => values[draw % values.length] as T;
 
 /** A member as it truly is. */
 class Unfounded {
@@ -41,12 +38,7 @@ class Unfounded {
 /** In place of the right answer, which is given to be bent. */
 const WRONG: Readonly<Record<string, (right: Loose, draw: number) => unknown>> = {
   'any bytes': (_, draw) => pick<unknown>([null, 0, '', 'stored', [], {}, [[]], true, new Uint8Array(9)], draw),
-  'no MessagePack': (right, draw) => {
-    const whole = encodeBody(right);
-    const claims = Uint8Array.of(0xdd, 0xff, 0xff, 0xff, 0xff);
-    const cut = whole.slice(0, draw % whole.byteLength);
-    return new Octets(pick([cut, claims, new Uint8Array(), Uint8Array.of(...whole, 0)], draw >> 4));
-  },
+  'no MessagePack': (right, draw) => new Octets(noMessagePack(right, draw)),
   'a missing field': (right, draw) => {
     const { [pick(Object.keys(right), draw)]: _, ...rest } = right;
     return rest;
@@ -85,7 +77,7 @@ class Founding {
     });
     // A question and a store for each member: two rounds, and nothing after them.
     for (let round = 0; round < 4 && ended === null; round += 1) {
-      for (let i = 0; i < 3; i += 1) await settled();
+      await settled(3);
       // Once it is founded it leads, and calls for more.
       const calls = lone.calls.splice(0).filter(({ route }) => route !== 'raft');
       calls.forEach((call, i) => {
@@ -93,7 +85,7 @@ class Founding {
       });
       this.#check();
     }
-    for (let i = 0; i < 3; i += 1) await settled();
+    await settled(3);
     this.#check();
     expect(ended, 'the request was answered').not.toBeNull();
     expect((ended as unknown as { complete: boolean }).complete).toBe(this.isFounded);

@@ -8,8 +8,9 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { decodeBody, encodeBody } from '../../src/peer/protocol.ts';
 import { RouteError } from '../../src/peer/routes.ts';
+import { type Loose, pick } from '../attack/bend.ts';
 import { Follower, messagesTo, type Promised } from '../attack/follower.ts';
-import { kindOf, type Loose, type Recorded, type Run, recordRun } from '../attack/recorded-run.ts';
+import { kindOf, type Recorded, type Run, recordRun } from '../attack/recorded-run.ts';
 import { runs, seed, timeoutOf } from '../attack/runs.ts';
 import { Tally } from '../attack/tally.ts';
 
@@ -25,8 +26,6 @@ afterAll(() => {
   run.group.close();
   tally.print(`Well-formed lies to a peer, seed ${seed}`);
 });
-
-const pick = <T>(values: readonly T[], draw: number): T => values[draw % values.length] as T;
 
 /** Numbers that fit the schema; `true` ones beside, off by one. */
 const lies = (truth: number): number[] => [

@@ -7,8 +7,9 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { decodeBody, encodeBody, MAX_BODY_BYTES } from '../../src/peer/protocol.ts';
 import { handleRoute, RouteError } from '../../src/peer/routes.ts';
+import { type Loose, pick } from '../attack/bend.ts';
 import { stateOf } from '../attack/peer-state.ts';
-import { KINDS, kindOf, type Loose, type Recorded, type Run, recordRun } from '../attack/recorded-run.ts';
+import { KINDS, kindOf, type Recorded, type Run, recordRun } from '../attack/recorded-run.ts';
 import { runs, seed, timeoutOf } from '../attack/runs.ts';
 import { Tally } from '../attack/tally.ts';
 
@@ -51,7 +52,6 @@ const NO_INDEX: readonly unknown[] = [
   new Uint8Array(8),
   new Date(1),
 ];
-const pick = <T>(values: readonly T[], draw: number): T => values[draw % values.length] as T;
 const inMessage = (change: (message: Loose, draw: number) => unknown): Mutation => {
   return (body, draw) => (body.messages === undefined ? null : change(body.messages[0], draw));
 };

@@ -1,7 +1,7 @@
 /** A leader-to-be whose calls the test answers: by the book, or in the others' place. What it believes is held against what is true. */
 import { expect } from 'vitest';
 import type { RaftLimits } from '../../src/raft/types.ts';
-import type { Loose } from '../attack/recorded-run.ts';
+import type { Loose } from '../attack/bend.ts';
 import { Counters } from '../simulation/counter.ts';
 import { FollowersByTheBook } from './followers-by-the-book.ts';
 import { type Call, LonePeer, membersOf, settled } from './lone-peer.ts';
@@ -35,7 +35,7 @@ export class AttackedGroup {
   }
 
   async settle(): Promise<void> {
-    for (let i = 0; i < 3; i += 1) await settled();
+    await settled(3);
   }
 
   write(to: string): void {

@@ -2,7 +2,7 @@
  * The other members of a group as one peer meets them: what each truly has and has truly said. They vote for whoever asks, append what
  * fits, take snapshots and sleep, and keep their word.
  */
-import type { Loose } from '../attack/recorded-run.ts';
+import type { Loose } from '../attack/bend.ts';
 import type { Call } from './lone-peer.ts';
 
 /** What of a cut a follower has staged. */

@@ -10,7 +10,10 @@ import type { RaftLimits } from '../../src/raft/types.ts';
 import { DEFAULT_LIMITS } from '../../src/raft/types.ts';
 import { NodeSql } from '../simulation/node-sql.ts';
 
-export const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
+/** All that can go on without this test has gone on, `turns` times. */
+export async function settled(turns = 1): Promise<void> {
+  for (let turn = 0; turn < turns; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+}
 
 /** An answer that is not encoded: it may be no MessagePack. */
 export class Octets {

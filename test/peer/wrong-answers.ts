@@ -1,22 +1,14 @@
 /** What a leader and a candidate may be answered instead of the truth: garbage, answers of others, of before, of another group. */
-import { encodeBody } from '../../src/peer/protocol.ts';
-import type { Loose } from '../attack/recorded-run.ts';
+import { type Loose, noMessagePack, pick } from '../attack/bend.ts';
 import { type AttackedGroup, OTHERS } from './attacked-group.ts';
 import { type Call, Octets } from './lone-peer.ts';
 
-const pick = <T>(values: readonly T[], draw: number): T => values[draw % values.length] as T;
 const NO_NUMBERS: readonly unknown[] = [Number.NaN, -1, 0.5, 2 ** 53, '1', null, undefined, {}, []];
 
 /** In place of the right answer, which is given to be bent; the peer itself has said nothing. Null: not for this one. */
 export const WRONG: Readonly<Record<string, (right: Loose, draw: number, group: AttackedGroup) => unknown>> = {
   'any bytes': (_, draw) => pick<unknown>([null, 0, '', [], {}, [[]], new Uint8Array(9), { replies: [] }], draw),
-  'no MessagePack': (right, draw) => {
-    const whole = encodeBody(right);
-    const cut = whole.slice(0, draw % whole.byteLength);
-    const never = Uint8Array.of(0xc1, ...whole.slice(1));
-    const claims = Uint8Array.of(0xdd, 0xff, 0xff, 0xff, 0xff);
-    return new Octets(pick([cut, never, claims, new Uint8Array(), Uint8Array.of(...whole, 0)], draw >> 4));
-  },
+  'no MessagePack': (right, draw) => new Octets(noMessagePack(right, draw)),
   'another version': (right, draw) => ({ ...right, version: pick<unknown>([0, 2, '1', null], draw) }),
   'another group': (right, draw) => ({ ...right, groupId: pick<unknown>(['x', '', null, 7, 'y'.repeat(65)], draw) }),
   'no reply': (right) => ({ ...right, replies: [] }),

@@ -9,13 +9,14 @@ import type { Answer } from '../../src/kv/commands.ts';
 import { decodeBody } from '../../src/peer/protocol.ts';
 import { createApp } from '../../src/router/app.ts';
 import type { Env } from '../../src/router/env.ts';
+import { type Loose, pick } from '../attack/bend.ts';
 import { checkReply, type HttpReply, textOf } from '../attack/reply-rules.ts';
 import { runs, seed, timeoutOf } from '../attack/runs.ts';
 import { Tally } from '../attack/tally.ts';
 import { digestAtOnce } from './digest-at-once.ts';
 import { FakeClock } from './fake-clock.ts';
 import { FakePeers, members } from './fake-peers.ts';
-import { type Loose, MALFORMED, pick } from './malformed-replies.ts';
+import { MALFORMED } from './malformed-replies.ts';
 import { HINTS_OF_THREE, simulatedPlatform } from './simulated-router.ts';
 
 const DEADLINE_MS = 10_000;

@@ -3,11 +3,7 @@
  * done what it was asked is another question.
  */
 import { encodeBody, MAX_BODY_BYTES } from '../../src/peer/protocol.ts';
-
-// biome-ignore lint/suspicious/noExplicitAny: a reply of any route, to be bent
-export type Loose = any;
-
-export const pick = <T>(values: readonly T[], draw: number): T => values[draw % values.length] as T;
+import { type Loose, noMessagePack, pick } from '../attack/bend.ts';
 
 type Bend = (right: Loose, draw: number) => Uint8Array<ArrayBuffer>;
 
@@ -52,13 +48,7 @@ const withoutView: Bend = (right, draw) =>
 const TOO_LARGE = new Uint8Array(MAX_BODY_BYTES + 1);
 
 export const MALFORMED: Readonly<Record<string, Bend>> = {
-  'no MessagePack': (right, draw) => {
-    const whole = encodeBody(right);
-    const cut = whole.slice(0, draw % whole.byteLength);
-    const never = Uint8Array.of(0xc1, ...whole.slice(1));
-    const claims = Uint8Array.of(0xdd, 0xff, 0xff, 0xff, 0xff);
-    return pick([cut, never, claims, new Uint8Array(), Uint8Array.of(...whole, 0)], draw >> 4);
-  },
+  'no MessagePack': noMessagePack,
   'too large': () => TOO_LARGE,
   'any value': (_, draw) => encodeBody(pick<unknown>([null, 0, '', 'ok', true, [], {}, [[]], new Uint8Array(9)], draw)),
   'without a view': withoutView,

@@ -2,7 +2,7 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { KeyValueStore } from '../../src/kv/key-value-store.ts';
-import { elementsIn, withClass } from '../linearizability/html-elements.ts';
+import { elementsIn, expectBadWindow, withClass } from '../linearizability/html-elements.ts';
 import { NotLinearizable } from '../linearizability/not-linearizable.ts';
 import { putBackStaleAnswers } from '../linearizability/stale-answers.ts';
 import { replay } from './failing-seed.ts';
@@ -46,16 +46,8 @@ describe('the replay of a seed whose clients saw what nothing explains', () => {
 
   test('writes a timeline with every operation, the bad window marked, and tells where it is', async () => {
     const { cause, elements } = await replayed(1);
-    const { operations, listings, violation } = cause;
-    const bars = withClass(elements, 'bar');
-    expect(bars).toHaveLength(operations.length + listings.length);
-    const marked = withClass(bars, 'bad').map(({ title }) => title);
-    expect(marked).toHaveLength(violation.window.length + violation.windowListings.length);
-    for (const { clientId, key, input, call } of violation.window) {
-      const ofIt = marked.filter((title) => title.includes(`client ${clientId}, ${Number(call.toFixed(3))} –`));
-      expect(ofIt.map((title) => title.startsWith(`${input.type} ${key} `))).toEqual([true]);
-    }
-    expect(elements.find(({ tag }) => tag === 'pre')?.text).toBe(violation.message.trim());
+    expectBadWindow(elements, cause);
+    expect(elements.find(({ tag }) => tag === 'pre')?.text).toBe(cause.violation.message.trim());
     expect(printed.at(-1)).toMatch(/^timeline: .*\.soak\/seed-1-of-a-test\.html$/);
   });
 

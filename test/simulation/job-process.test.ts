@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import { JobProcess, JobProcessError } from './job-process.ts';
+import type { NumberJob } from './doubling-worker.ts';
+import { JobProcess, JobProcessError, runJobs } from './job-process.ts';
 import type { SeedJob, SeedOutcome } from './seeds.ts';
 
 const started: JobProcess<SeedJob, SeedOutcome>[] = [];
@@ -38,4 +39,17 @@ describe('a process for jobs', () => {
     worker.stop();
     await expect(asked).rejects.toThrow(new JobProcessError('the process ended: SIGKILL'));
   });
+});
+
+test('of many jobs each is told once, and one that ends its process costs only itself', async () => {
+  const jobs = [1, 2, 3, 4, 5, 6].map((number): NumberJob => ({ number }));
+  const told: string[] = [];
+  await runJobs<NumberJob, NumberJob | JobProcessError>(jobs, {
+    file: join(import.meta.dirname, 'doubling-worker.ts'),
+    processes: 2,
+    timeoutMs: 60_000,
+    failed: (_, error) => error,
+    onDone: ({ number }, report) => told.push(`${number}: ${'number' in report ? report.number : report.message}`),
+  });
+  expect(told.toSorted()).toEqual(['1: 2', '2: 4', '3: 6', '4: the process ended: status 3', '5: 10', '6: 12']);
 });

@@ -46,6 +46,42 @@ export class JobProcess<Job extends object, Report extends object> {
   }
 }
 
+/**
+ * Does all jobs, at most `processes` at a time, and tells of each once it is done. A job that hangs, or takes its process with it, is
+ * told as what `failed` makes of it, and the others go on.
+ */
+export async function runJobs<Job extends object, Report extends object>(
+  jobs: Iterable<Job>,
+  options: {
+    readonly file: string;
+    readonly processes: number;
+    readonly timeoutMs: number;
+    readonly failed: (job: Job, error: JobProcessError) => Report;
+    readonly onDone: (job: Job, report: Report) => void;
+  },
+): Promise<void> {
+  const { file, processes, timeoutMs, failed, onDone } = options;
+  const queue = jobs[Symbol.iterator]();
+  const work = async (): Promise<void> => {
+    let worker = new JobProcess<Job, Report>(file);
+    try {
+      for (let next = queue.next(); next.done !== true; next = queue.next()) {
+        const job = next.value;
+        const report = await worker.ask(job, timeoutMs).catch((error: unknown): Report => {
+          if (!(error instanceof JobProcessError)) throw error;
+          worker.stop();
+          worker = new JobProcess(file);
+          return failed(job, error);
+        });
+        onDone(job, report);
+      }
+    } finally {
+      worker.stop();
+    }
+  };
+  await Promise.all(Array.from({ length: processes }, work));
+}
+
 /** In the process: runs each job that it is asked to do, and ends when nobody is left to ask. */
 export function serveJobs<Job extends object, Report extends object>(run: (job: Job) => Promise<Report>): void {
   process.on('message', (job: Job) => {

@@ -1,7 +1,7 @@
 /** Runs many seeds over all cores: one process each, which takes the next seed when it is done with the last. */
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { JobProcess, JobProcessError } from './job-process.ts';
+import { runJobs } from './job-process.ts';
 import type { SimulationPlan } from './plan.ts';
 import type { SimulationResult } from './simulation.ts';
 
@@ -31,33 +31,19 @@ export interface SeedsOptions {
 
 export async function runSeeds(options: SeedsOptions): Promise<SeedOutcome[]> {
   const outcomes: SeedOutcome[] = [];
-  let next = options.from;
-  const end = options.from + options.count;
-  const processes = Math.max(1, Math.min(options.workers ?? availableParallelism(), options.count));
-  await Promise.all(
-    Array.from({ length: processes }, async () => {
-      let worker = startWorker();
-      try {
-        while (next < end) {
-          const job = { seed: next, allFaults: options.allFaults, plan: options.plan ?? {} };
-          next += 1;
-          const outcome = await worker.ask(job, SEED_TIMEOUT_MS).catch((error: unknown): SeedOutcome => {
-            if (!(error instanceof JobProcessError)) throw error;
-            worker.stop();
-            worker = startWorker();
-            return { ok: false, seed: job.seed, message: `seed ${job.seed}: ${error.message}` };
-          });
-          outcomes.push(outcome);
-          options.onDone?.(outcome);
-        }
-      } finally {
-        worker.stop();
-      }
-    }),
-  );
+  await runJobs<SeedJob, SeedOutcome>(jobsOf(options), {
+    file: join(import.meta.dirname, 'seeds-worker.ts'),
+    processes: Math.max(1, Math.min(options.workers ?? availableParallelism(), options.count)),
+    timeoutMs: SEED_TIMEOUT_MS,
+    failed: ({ seed }, { message }) => ({ ok: false, seed, message: `seed ${seed}: ${message}` }),
+    onDone: (_, outcome) => {
+      outcomes.push(outcome);
+      options.onDone?.(outcome);
+    },
+  });
   return outcomes;
 }
 
-function startWorker(): JobProcess<SeedJob, SeedOutcome> {
-  return new JobProcess(join(import.meta.dirname, 'seeds-worker.ts'));
+function* jobsOf({ from, count, allFaults, plan = {} }: SeedsOptions): Generator<SeedJob> {
+  for (let seed = from; seed < from + count; seed += 1) yield { seed, allFaults, plan };
 }

@@ -37,6 +37,7 @@ const EXPLAINED_ENDS: ReadonlySet<string> = new Set([
   'deleted',
   'crash ordered by /chaos',
 ]);
+
 /** A request or a reply as it leaves, one way. */
 export interface Message {
   readonly from: string;

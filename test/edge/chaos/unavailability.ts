@@ -1,4 +1,6 @@
 /** For how long nobody could write: the gaps between successive successful writes around each fault. */
+
+import { median } from '../../bench/quantile.ts';
 import { FAULT_KINDS } from './fault-schedule.ts';
 import type { FaultSpan } from './nemesis.ts';
 
@@ -51,10 +53,4 @@ export function longestGap(acks: readonly number[], fromMs: number, toMs: number
     if (after > fromMs && before < toMs) longest = Math.max(longest, after - before);
   }
   return longest;
-}
-
-export function median(numbers: readonly number[]): number {
-  const sorted = numbers.toSorted((a, b) => a - b);
-  const [low = 0, high = 0] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]];
-  return (low + high) / 2;
 }

@@ -17,7 +17,7 @@ export interface Bug {
   readonly caughtBy: readonly RegExp[];
   /** Seeds within which it must be caught. */
   readonly seeds: number;
-  /** The first of them. Default: 4. Another where a search from 1 would take too long for `npm test`. */
+  /** The first of them. Default: 4. Another where a search from there would take too long for `npm test`. */
   readonly from?: number;
   /** Where it was seen: a paper's section, or a project and its issue. */
   readonly seenIn?: string;
