@@ -27,7 +27,7 @@ export interface SoakLabsOptions {
   /** A name, or a part of names; null or none: all. */
   readonly only?: string | null;
   readonly workers?: number | null;
-  /** The table of README.md instead of the plain one. */
+  /** The table of README.md, too. */
   readonly markdown?: boolean;
 }
 
@@ -59,7 +59,8 @@ export async function soakLabs(options: SoakLabsOptions): Promise<number> {
   });
   const all = [...figures.values()];
   const failures = all.reduce((sum, { failed }) => sum + failed, 0);
-  console.log(`\n${options.markdown === true ? markdownTable(all) : soakTable(all)}`);
+  console.log(`\n${soakTable(all)}`);
+  if (options.markdown === true) console.log(`\n${markdownTable(all)}`);
   console.log(`\n${tests.length} tests × ${options.runs} runs, ${failures} failed, ${progress.seconds.toFixed(0)} s`);
   for (const { name, seed } of unexplained.slice(0, MAX_TIMELINES)) await watchedRun(figures.get(name)!.test, { seed });
   return failures;
