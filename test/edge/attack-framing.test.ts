@@ -57,6 +57,9 @@ async function sent(route: string, kind: string, octets: Uint8Array): Promise<nu
 const HEAD = 'PUT /kv/written HTTP/1.1\r\nHost: edge\r\nConnection: close\r\n';
 const SMUGGLED = 'PUT /kv/smuggled HTTP/1.1\r\nHost: edge\r\nContent-Length: 1\r\n\r\nv';
 
+/** No kind below has more of them. */
+const MOST_WAYS = 13;
+
 /** Each of these is broken, and none may be taken for a whole request. */
 const BROKEN: Readonly<Record<string, (draw: number) => string>> = {
   // An empty one is 0 to workerd.
@@ -144,17 +147,24 @@ const BROKEN: Readonly<Record<string, (draw: number) => string>> = {
 test('what is no whole request writes nothing, and is answered 4xx or not at all', {
   timeout: timeoutOf(60_000),
 }, async () => {
-  const input = fc.record({ kind: fc.constantFrom(...Object.keys(BROKEN)), draw: fc.nat() });
-  // Side by side, since most of them end in silence.
   await fc.assert(
-    fc.asyncProperty(fc.array(input, { minLength: 16, maxLength: 16 }), async (all) => {
-      const statuses = await Promise.all(
-        all.map(({ kind, draw }) => sent('PUT /kv/{key}', kind, Buffer.from(BROKEN[kind]?.(draw) ?? '', 'latin1'))),
+    fc.asyncProperty(fc.nat(), async (base) => {
+      // Every kind, in every way that it has, so that what the runtime answers to any of them is seen in every run.
+      const all = Object.entries(BROKEN).flatMap(([kind, make]) =>
+        Array.from({ length: MOST_WAYS }, (_, i) => ({ kind, text: make(base + i) })),
       );
-      for (const status of statuses) expect(status === 0 || status >= 400, `status ${status}`).toBe(true);
-      await expectUnharmed();
+      // Side by side, since most of them end in silence.
+      for (let i = 0; i < all.length; i += 16) {
+        await Promise.all(
+          all.slice(i, i + 16).map(async ({ kind, text }) => {
+            const status = await sent('PUT /kv/{key}', kind, Buffer.from(text, 'latin1'));
+            expect(status === 0 || status >= 400, `${kind}: status ${status}`).toBe(true);
+          }),
+        );
+        await expectUnharmed();
+      }
     }),
-    runs(12),
+    runs(1),
   );
 });
 

@@ -125,7 +125,9 @@ describe('a group that nobody uses', () => {
 });
 
 describe('the first put after that', () => {
-  test('takes no more than three times as long as a warm one, in the same term', { timeout: 90_000 }, async () => {
+  // A few milliseconds each: when the machine does something else meanwhile, they are measured again. `npm run bench:idle` is strict.
+  const noisy = { timeout: 90_000, retry: 2 };
+  test('takes no more than three times as long as a warm one, in the same term', noisy, async () => {
     const warmMs: number[] = [];
     const firstMs: number[] = [];
     await putMs();
