@@ -52,7 +52,7 @@ export interface PeerStatus {
   readonly snapshotIndex: number;
   readonly logBytes: number;
   readonly stateHash: string;
-  /** As `ageMs` above. */
+  /** As `ageMs` above; on a leader that is awake its election and its wake-up count as answers. */
   readonly lastContactMs: number | null;
   readonly quiesced: boolean;
   /** Prometheus samples: name without prefix, value. */

@@ -1,14 +1,25 @@
 /** What a peer tells of itself: with every reply to the router, in /cluster and in /metrics. */
-import { quorumContactMs } from '../raft/replication.ts';
+import type { Raft } from '../raft/raft.ts';
+import { quorumAnswerMs, quorumContactMs } from '../raft/replication.ts';
 import type { Peer } from './peer.ts';
 import type { PeerStatus, PeerView } from './protocol.ts';
 
 /** Since this peer last heard from the leader; on the leader, since a quorum last answered it. Ms; null: never. */
-export function contactAgeMs({ raft, clock }: Peer): number | null {
+export function contactAgeMs(peer: Peer): number | null {
+  return ageMs(peer, quorumAnswerMs);
+}
+
+/** The same for status: a leader that has just been woken is not ill because nobody could answer it while all slept. */
+function silenceMs(peer: Peer): number | null {
+  const isAsleep = peer.raft !== null && peer.raft.asleep !== null;
+  return ageMs(peer, isAsleep ? quorumAnswerMs : quorumContactMs);
+}
+
+function ageMs({ raft, clock }: Peer, quorumMs: (raft: Raft) => number): number | null {
   if (raft === null) return null;
   // Alone, a leader is its own quorum.
   if (raft.role === 'leader' && raft.progress.size === 0) return 0;
-  const contactMs = raft.role === 'leader' ? quorumContactMs(raft) : raft.leaderContactMs;
+  const contactMs = raft.role === 'leader' ? quorumMs(raft) : raft.leaderContactMs;
   return Number.isFinite(contactMs) ? Math.max(0, Math.round(clock.now() - contactMs)) : null;
 }
 
@@ -39,7 +50,7 @@ export function statusOf(peer: Peer): PeerStatus {
     snapshotIndex: log?.lastIncludedIndex ?? 0,
     logBytes: log?.totalBytes ?? 0,
     stateHash: raft === null ? '' : peer.stateMachine.stateHash(),
-    lastContactMs: contactAgeMs(peer),
+    lastContactMs: silenceMs(peer),
     quiesced: raft !== null && raft.asleep !== null,
     metrics: raft === null ? {} : metricsOf(peer),
   };

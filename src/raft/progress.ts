@@ -41,8 +41,10 @@ export class Progress {
   /** It refused a snapshot: only heartbeats until then. */
   pausedUntilMs = Number.NEGATIVE_INFINITY;
   lastSentMs = Number.NEGATIVE_INFINITY;
-  /** When a reply in this term last came; being elected counts as one. */
+  /** When a reply in this term last came; being elected, restored or woken counts as one: it is given time to answer. */
   lastContactMs: number;
+  /** The same, without being restored or woken; −Infinity: none since this instance was restored asleep. */
+  lastAnswerMs: number;
   /** The newest version of entries that it can apply, as it announced; 0: not heard yet. */
   applyVersion = 0;
   sentRound = 0;
@@ -55,6 +57,7 @@ export class Progress {
     this.id = id;
     this.nextIndex = nextIndex;
     this.lastContactMs = nowMs;
+    this.lastAnswerMs = nowMs;
   }
 
   becomeProbe(nextIndex: number): void {

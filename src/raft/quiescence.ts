@@ -55,6 +55,8 @@ export function maybeRestoreAsleep(raft: Raft, record: QuiesceRecord | null): vo
   raft.durableIndex = lastIndex;
   raft.lastStampMs = Math.min(record.stampedMs, raft.nowMs);
   beginProgress(raft);
+  // Another may have been elected since: nobody has told this instance that it still leads.
+  for (const progress of raft.progress.values()) progress.lastAnswerMs = Number.NEGATIVE_INFINITY;
 }
 
 // ---- falling asleep

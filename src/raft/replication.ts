@@ -152,6 +152,7 @@ export function takeReply(raft: Raft, message: { from: number; term: number; seq
   progress.inFlight.delete(message.seq);
   progress.silent = false;
   progress.lastContactMs = raft.nowMs;
+  progress.lastAnswerMs = raft.nowMs;
   progress.ackedRound = Math.max(progress.ackedRound, call.round);
   return { progress, call };
 }
@@ -197,9 +198,14 @@ export function maybeCommit(raft: Raft): void {
   if (index > raft.commitIndex && raft.log.term(index) === raft.currentTerm) raft.commitIndex = index;
 }
 
-/** When a quorum last answered, ms; the leader itself counts as now. */
+/** When a quorum last answered, or was given time to, ms; the leader itself counts as now. */
 export function quorumContactMs(raft: Raft): number {
   return quorumValue(raft.electorate, (id) => (id === raft.id ? raft.nowMs : raft.progressOf(id).lastContactMs));
+}
+
+/** When a quorum last answered: what this leader knows is as new as that. −Infinity: not since it was restored. */
+export function quorumAnswerMs(raft: Raft): number {
+  return quorumValue(raft.electorate, (id) => (id === raft.id ? raft.nowMs : raft.progressOf(id).lastAnswerMs));
 }
 
 /** A leader that no quorum answers any more stops: its clients must look elsewhere (dissertation 6.2). */

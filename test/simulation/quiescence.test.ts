@@ -1,6 +1,7 @@
 /** Races around a group's sleep, one a test, each with every invariant checked after every event (design.md, section 6). */
 import { afterEach, describe, expect, test } from 'vitest';
 import { decodeEnvelope } from '../../src/peer/message-codec.ts';
+import { statusOf } from '../../src/peer/report.ts';
 import { SimGroup, type SimGroupOptions } from './sim-group.ts';
 import type { Message, SentRequest } from './world.ts';
 
@@ -129,6 +130,49 @@ describe('a group that sleeps costs nothing', () => {
     await group.pass(TEN_MINUTES_MS);
     expect(group.object(1).disk.quiesceRecord()).toEqual(record);
     expect(bill().every(({ sets, fired }) => sets === 0 && fired === 0)).toBe(true);
+  });
+});
+
+describe('how old a stale read may be, the leader that was asked says truly', () => {
+  async function ageMs(peer: number): Promise<number | null> {
+    const query = { type: 'get' as const, key: new TextEncoder().encode('key') };
+    const outcome = await group.until(
+      group.client.read('default', { query, consistency: 'stale', peer: String(peer) }),
+    );
+    if (!outcome.ok || outcome.answer.type !== 'value') throw new Error('no value');
+    return outcome.ageMs;
+  }
+  const lastContactMs = (slot: number): number | null => statusOf(group.object(slot).instance!.peer).lastContactMs;
+
+  test('while it sleeps: since a quorum answered it; evicted meanwhile: that it does not know', async () => {
+    await sleepingGroup();
+    await putMs('old');
+    await sleepsAgain();
+    const old = leader();
+    await group.pass(TEN_MINUTES_MS);
+    expect(await ageMs(old)).toBeGreaterThanOrEqual(TEN_MINUTES_MS);
+    expect(lastContactMs(old)).toBeGreaterThanOrEqual(TEN_MINUTES_MS);
+    group.world.crash(group.object(old));
+    expect(await ageMs(old)).toBeNull();
+    expect(lastContactMs(old)).toBeNull();
+  });
+
+  test('woken, before anybody has answered it', async () => {
+    await sleepingGroup();
+    await putMs('old');
+    await sleepsAgain();
+    const old = leader();
+    await group.pass(TEN_MINUTES_MS);
+    group.isolate(old);
+    const ended = startPut('new');
+    await group.pass(100);
+    expect(await ageMs(old)).toBeGreaterThanOrEqual(TEN_MINUTES_MS);
+    // A peer that has just been woken is not ill for that.
+    expect(lastContactMs(old)).toBeLessThan(ELECTION_TIMEOUT_MS);
+    group.heal();
+    expect(await ended()).toBe('written');
+    await group.pass(1000);
+    expect(await ageMs(leader())).toBeLessThan(ELECTION_TIMEOUT_MS);
   });
 });
 
