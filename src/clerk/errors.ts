@@ -1,9 +1,10 @@
 /** Every way a call can fail. All errors of the clerk are `ClerkError`s, told apart by `code`. */
 
-/** Codes of the HTTP contract, with the status each one comes with. Another pair is not from the store. */
+/** Codes of the HTTP API, with the status each one comes with. Another pair is not from the store. */
 export const STATUS_OF_CODE = {
   invalid_request: 400,
   unauthenticated: 401,
+  /** Reserved: for tokens with fewer rights. */
   forbidden: 403,
   key_not_found: 404,
   no_such_route: 404,
@@ -20,6 +21,8 @@ export const STATUS_OF_CODE = {
   value_too_large: 413,
   key_too_long: 413,
   overloaded: 429,
+  internal_error: 500,
+  invalid_configuration: 500,
   no_leader: 503,
   peer_unreachable: 503,
   outcome_unknown: 504,

@@ -6,6 +6,9 @@ import { encodeText, MAX_KEY_BYTES, MAX_PAGE_ITEMS, withQuery } from './request.
 import type { Reply } from './try.ts';
 import { type StoredValue, storedValue } from './value.ts';
 
+/** In a row: each stands for more than 100,000 keys that are deleted, or newer than the listing. */
+const MAX_EMPTY_PAGES = 1000;
+
 /** One key of a listing. */
 export interface Listing extends StoredValue {
   readonly key: string;
@@ -39,10 +42,13 @@ export async function* listPages(
 ): AsyncGenerator<Page, void, void> {
   const parameters = pageParameters(request);
   let cursor: string | null = null;
+  let emptyPages = 0;
   do {
     const reply = await load(withQuery(url, cursor === null ? parameters : [...parameters, `cursor=${cursor}`]));
     const page = readPage(reply);
     if (page === null) throw malformed(reply);
+    emptyPages = page.items.length > 0 ? 0 : emptyPages + 1;
+    if (emptyPages > MAX_EMPTY_PAGES) throw malformed(reply);
     yield { items: page.items, revision: page.revision, storeRevision: countHeader(reply, 'Raft-Revision') };
     cursor = page.cursor === null ? null : encodeURIComponent(page.cursor);
   } while (cursor !== null);
@@ -76,8 +82,7 @@ function readPage(reply: Reply): (Omit<Page, 'storeRevision'> & { readonly curso
   }
   const { cursor } = body;
   if (cursor === null) return { items, revision, cursor };
-  // A page that leads on without an item would lead on for ever.
-  return typeof cursor === 'string' && items.length > 0 ? { items, revision, cursor } : null;
+  return typeof cursor === 'string' ? { items, revision, cursor } : null;
 }
 
 function readItem(raw: unknown): Listing | null {

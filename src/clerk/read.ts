@@ -33,5 +33,6 @@ export async function read(transport: Transport, request: ClerkRequest, call: Ca
 
 function mayChange(result: TryResult, problem: Problem | null): boolean {
   if (result.type === 'no_reply' || problem?.code === 'request_timeout') return true;
-  return isTransient(result.status) && problem?.code !== 'storage_full';
+  const lasts = problem?.code === 'storage_full' || problem?.code === 'invalid_configuration';
+  return isTransient(result.status) && !lasts;
 }

@@ -223,10 +223,12 @@ export function judgeWrite(method: ClerkRequest['method'], result: TryResult): W
     case 'request_timeout':
       return { type: 'again', nothingDone: true, error };
     case 'outcome_unknown':
+    case 'internal_error':
       return { type: 'again', nothingDone: false, error };
     case 'invalid_request':
     case 'unauthenticated':
     case 'forbidden':
+    case 'invalid_configuration':
     case 'no_such_route':
     case 'no_such_group':
     case 'no_such_peer':

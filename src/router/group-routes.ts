@@ -7,7 +7,12 @@ import { keepAlive, type RouterRequest } from './service.ts';
 export async function postGroup(c: RouterRequest): Promise<Response> {
   const { group } = c.get('target');
   const outcome = await keepAlive(c, c.get('service').groups.create(group));
-  if (!outcome.ok) throw failureProblem(outcome.failure);
+  if (!outcome.ok) {
+    throw failureProblem(
+      outcome.failure,
+      'Not all peers answered. The group may be founded in part: repeat the request.',
+    );
+  }
   return Response.json({ group, groupId: outcome.groupId }, { status: outcome.created ? 201 : 200 });
 }
 
@@ -29,6 +34,7 @@ export async function postFault(c: RouterRequest, peer: string): Promise<Respons
   const makeFault = parseFault(await readBody(c.req.raw, platform));
   const outcome = await keepAlive(c, groups.fault(c.get('target').group, peer, makeFault));
   if (outcome === 'bad_fault') throw invalid('from must be another peer of the group.');
-  if (!outcome.ok) throw failureProblem(outcome.failure);
+  if (!outcome.ok)
+    throw failureProblem(outcome.failure, 'The peer did not answer. The fault may be set: repeat the request.');
   return Response.json({ ok: true });
 }

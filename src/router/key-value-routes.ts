@@ -196,7 +196,12 @@ function writeResponse(result: CommandResult, isClerk: boolean): Response {
       if (result.modRevision !== null) headers.ETag = entityTag(result.modRevision);
       throw new Problem('precondition_failed', 'The key is not in the state that the condition asks for.', headers);
     case 'value_too_large':
-      throw new Problem('value_too_large', 'The value would grow past 1,048,576 bytes; nothing was changed.', headers);
+      // Not thrown: of the request itself nothing is wrong, and the group has spoken, so it need not be looked for.
+      return new Problem(
+        'value_too_large',
+        'The value would grow past 1,048,576 bytes; nothing was changed.',
+        headers,
+      ).response();
     case 'storage_full':
       throw new Problem('storage_full', 'The group has reached its storage limit. Deletes pass.', headers);
     case 'session_expired':

@@ -91,11 +91,12 @@ const FAILURE_DETAILS: Readonly<Record<Exclude<Failure['type'], 'not_understood'
   not_leader: 'This peer does not lead; nothing was done.',
 };
 
-export function failureProblem(failure: Failure): Problem {
+/** `unreachable`: what to say of peers that did not answer, where something may have been done. */
+export function failureProblem(failure: Failure, unreachable = FAILURE_DETAILS.peer_unreachable): Problem {
   if (failure.type === 'not_understood') {
     return new Problem('no_leader', 'The peers run a version that does not understand the request; nothing was done.');
   }
-  const detail = FAILURE_DETAILS[failure.type];
+  const detail = failure.type === 'peer_unreachable' ? unreachable : FAILURE_DETAILS[failure.type];
   if (failure.type !== 'not_leader') return new Problem(failure.type, detail);
   return new Problem('not_leader', detail, {}, { leader: peerName(failure.leader) });
 }

@@ -143,6 +143,12 @@ describe('list', () => {
     expect((await platform.run(failure(collected(clerk.list())))).code).toBe('revision_compacted');
   });
 
+  it('goes on after a page without items', async () => {
+    const pages = [page([], 'on'), page([], 'and on'), page([item('a', Uint8Array.of(1))], null)];
+    const { platform, clerk } = setUp(() => pages.shift()!);
+    expect((await platform.run(collected(clerk.list()))).map(({ key }) => key)).toEqual(['a']);
+  });
+
   it.each([
     ['an endless cursor', page([], 'again')],
     ['a value that is not base64', page([{ ...item('a', Uint8Array.of()), value: '*' }], null)],

@@ -147,6 +147,7 @@ describe('a write', () => {
     'method_not_allowed',
     'value_too_large',
     'storage_full',
+    'invalid_configuration',
   ] as const)('is not repeated after %s', async (code) => {
     const { platform, store, clerk } = setUp(() => problem(code));
     const error = await platform.run(failure(clerk.put('k', 'v')));

@@ -23,6 +23,30 @@ describe('groups', () => {
     expect(await server.outcome('GET', '/groups/default/kv/a')).toBe('200');
   });
 
+  test('of which a peer did not answer may be there in part, and the 503 does not deny it', async () => {
+    const server = new TestServer({ CHAOS: 'on' });
+    server.peers.fate = ({ route, object }) => (route === 'founding' && object === 'g/3.1' ? 'reject' : 'pass');
+    const silent = (detail: RegExp) => ({
+      status: 503,
+      body: { code: 'peer_unreachable', detail: expect.stringMatching(detail) },
+    });
+    expect(await server.json('POST', '/groups/g')).toMatchObject(silent(/in part: repeat/));
+    server.peers.fate = () => 'pass';
+    expect(await server.outcome('POST', '/groups/g')).toMatch(/^20[01]$/);
+    server.peers.fate = ({ route }) => (route === 'chaos' ? 'reject' : 'pass');
+    const body = '{"action":"isolate"}';
+    expect(await server.json('POST', '/groups/g/chaos/1', { body })).toMatchObject(silent(/may be set: repeat/));
+  });
+
+  test('are not looked for when they have spoken: a 413 of an append costs no other call', async () => {
+    const server = new TestServer();
+    await server.fetch('POST', '/groups/g');
+    await server.fetch('PUT', '/groups/g/kv/a', { body: new Uint8Array(1_048_576) });
+    const before = server.peers.callsOf('status').length;
+    expect(await server.outcome('PATCH', '/groups/g/kv/a', { body: 'x' })).toBe('413 value_too_large');
+    expect(server.peers.callsOf('status').length).toBe(before);
+  });
+
   test.each([
     ['GET', '/groups/g'],
     ['GET', '/groups/g/'],
