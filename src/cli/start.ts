@@ -1,6 +1,6 @@
 /**
- * `npm start`: a local group on `wrangler dev`, open to everyone on this machine, with /chaos. Two variables make it so, and only
- * here: a deployed Worker has neither. Data stays in .wrangler/state. More arguments go to wrangler: `npm start -- --port 9000`.
+ * `npm start`: a local group on `wrangler dev`, open to everyone on this machine, with /chaos. Two variables make it so, which only this
+ * and `npm run serve` set: a deployed Worker has neither. Data stays in .wrangler/state. More arguments go to wrangler: `npm start -- --port 9000`.
  */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -30,7 +30,7 @@ createInterface({ input: wrangler.stderr }).on('line', (line) => {
 
 function greet(url: string): void {
   console.log(`
-Edgeraft: a local group of three at ${url}
+Edgeraft: a local group at ${url}
 
   curl -X PUT ${url}/kv/hello -d world
   curl ${url}/kv/hello

@@ -5,7 +5,7 @@
  *   command: [op, key, condition, pool, id, seq, acked, requestDigest] and, but for a delete, value, valueDigest
  *   condition: nil, true (exists), false (absent), or the revisions to match
  *
- * Decoding is strict: what this code does not know completely, it must not apply (design: "Versions").
+ * Decoding is strict: what this code does not know completely, it must not apply.
  */
 import { decode, encode } from '../encoding/message-pack.ts';
 import type { Command, Condition } from './commands.ts';

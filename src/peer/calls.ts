@@ -1,7 +1,7 @@
 /**
  * Calls to other objects, within what the platform allows: a timeout on each, a bounded number for each event, and a
  * bounded depth. A peer's calls are counted by the platform on its most recent incoming event, so that is where the
- * budget comes from (platform notes: "Calls between objects").
+ * budget comes from.
  */
 import type { Member } from '../raft/types.ts';
 import { Faults } from './faults.ts';

@@ -1,5 +1,5 @@
 /**
- * Founding a group (design: "Founding, identity, versions"). Slot 1 draws a groupId, stores it with the members, and has every
+ * Founding a group. Slot 1 draws a groupId, stores it with the members, and has every
  * member store it; only when all have it is entry 1 written. A request to store quotes a nonce that the asked instance
  * made in memory, so that a duplicate that comes late, after a deletion perhaps, founds nothing.
  */

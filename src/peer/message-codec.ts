@@ -84,7 +84,7 @@ const replySchema = z.discriminatedUnion('type', [
   }),
 ]);
 
-/** `depth`: how many calls between objects led to this one (design: "Chains of calls are bounded"). */
+/** `depth`: how many calls between objects led to this one. */
 const envelopeSchema = z.object({
   version: z.literal(MESSAGE_VERSION),
   groupId: z.string().min(1).max(64),

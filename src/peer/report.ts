@@ -56,7 +56,7 @@ export function statusOf(peer: Peer): PeerStatus {
   };
 }
 
-/** Of this instance: they begin at 0 with each start. What is billed is among them (platform notes, "Prices"). */
+/** Of this instance: they begin at 0 with each start. What is billed is among them. */
 function metricsOf(peer: Peer): Record<string, number> {
   const { counters, calls, alarm, proposals, queries, stateMachine, platform } = peer;
   const { turns, flushes, appended, entries, commands, elections, clientCalls, clientRequests } = counters;

@@ -13,7 +13,7 @@ export interface Sql {
    * order of the columns. Integers are JavaScript numbers (safe integers only), blobs are `Uint8Array`. Never lazy:
    * there is no cursor that a later write could invalidate. Callers bound the number of rows by `LIMIT`.
    * What is given must not change afterwards: a write may be put off (write-behind.ts).
-   * Throws on any error; the peer ends its instance then (design: "a throw ends the instance").
+   * Throws on any error; the peer ends its instance then.
    */
   exec(statement: string, ...parameters: SqlValue[]): SqlRow[];
 }

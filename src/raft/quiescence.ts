@@ -1,5 +1,5 @@
 /**
- * Quiescence: a group that nobody uses costs nothing. After CockroachDB's idea; the rules are our own (design.md, section 6).
+ * Quiescence: a group that nobody uses costs nothing. After CockroachDB's idea; the rules are our own.
  *
  *      leader                                 follower
  *        │  idle; all committed, applied,       │

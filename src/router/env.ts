@@ -13,7 +13,7 @@ export interface Env {
   readonly CORS_ORIGIN?: string;
   /** Secret: who has it may do everything. */
   readonly API_TOKEN?: string;
-  /** `on`: without an API_TOKEN everything is open. Set by the local start script only. */
+  /** `on`: without an API_TOKEN everything is open. Set by `npm start` and `npm run serve` only. */
   readonly OPEN?: string;
   /** `on`: POST /chaos/{peer} exists. */
   readonly CHAOS?: string;

@@ -1,6 +1,6 @@
 /**
  * Who is there? Asks the objects of PEERS (and the members they name) for their status, which wakes nobody, and judges
- * whether the group exists (design: "Founding, identity, versions"). PEERS only says where to look: once a group is
+ * whether the group exists. PEERS only says where to look: once a group is
  * founded its own configuration rules.
  */
 import { type Member, objectName, type PeerView, type Reply } from '../peer/protocol.ts';

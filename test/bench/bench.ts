@@ -166,7 +166,7 @@ async function writeResults(
 ): Promise<void> {
   const rows = results.flatMap(rowsOf);
   const [resultsFile, chartFile] = [join(import.meta.dirname, RESULTS_FILE), join(import.meta.dirname, CHART_FILE)];
-  const all = { rows, bill: bill ?? {}, failover: failover === null ? {} : withoutSamples(failover) };
+  const all = { quick, rows, bill: bill ?? {}, failover: failover === null ? {} : withoutSamples(failover) };
   await writeFile(resultsFile, `${JSON.stringify(all, null, 2)}\n`);
   await writeFile(chartFile, chart(rows, { quick }));
   console.log(`\nwritten: ${resultsFile}, ${chartFile}`);

@@ -9,6 +9,7 @@ import type { KeyRule } from './load.ts';
 import { type Metrics, newest, oldest, readMetrics, sumOfGrowth, valuesOf } from './metrics.ts';
 import { type Billed, dollarsForMillion, PRICES } from './prices.ts';
 import { rounded } from './results.ts';
+import { sleep } from './served-group.ts';
 
 export type BillKeys = 'new' | 'hot';
 
@@ -183,8 +184,4 @@ export function lineOf(
     dollarsPerMillion: rounded(dollarsForMillion(billed)),
     isSteady,
   };
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((settle) => setTimeout(settle, ms));
 }

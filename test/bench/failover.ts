@@ -9,8 +9,8 @@ import { parseArgs } from 'node:util';
 import { unstable_readConfig } from 'wrangler';
 import { ROOT } from '../../src/cli/bundling.ts';
 import { startLocalGroup } from '../../src/cli/local-group.ts';
-import { BenchGroup, chosen, sleep } from './failover-group.ts';
 import { type FailoverTimes, outageEndMs, timesOf } from './failover-times.ts';
+import { BenchGroup, chosen, sleep } from './served-group.ts';
 
 export type { FailoverTimes };
 

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { unstable_readConfig } from 'wrangler';
 import { ROOT } from '../../src/cli/bundling.ts';
 import { type ServedWorker, serveWorker } from '../../src/cli/serve-worker.ts';
-import { BenchGroup, sleep } from './failover-group.ts';
 import type { FillRequest } from './growth-fill.ts';
+import { BenchGroup, sleep } from './served-group.ts';
 
 const PEERS = 'wnam,enam,weur';
 /** Identities that fill at a time: entries follow each other without a pause. */

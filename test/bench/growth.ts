@@ -9,11 +9,11 @@ import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type BenchGroup, chosen, sleep } from './failover-group.ts';
 import { keyOf } from './growth-fill.ts';
 import { fill, type GrowthGroup, memoryMib, resetPeak, serveGrowthGroup } from './growth-group.ts';
 import { memoryVerdict, verdictLine } from './growth-verdict.ts';
 import { median, quantile } from './quantile.ts';
+import { type BenchGroup, chosen, sleep } from './served-group.ts';
 
 export interface Latency {
   readonly p50Ms: number;

@@ -11,7 +11,6 @@ import { parseArgs } from 'node:util';
 import { startLocalGroup } from '../../src/cli/local-group.ts';
 import type { ServedWorker } from '../../src/cli/serve-worker.ts';
 import { electionTimeoutMs } from './failover.ts';
-import { BenchGroup, sleep } from './failover-group.ts';
 import {
   allReached,
   checkCounting,
@@ -24,6 +23,7 @@ import {
 import { type Metrics, oldest, readMetrics } from './metrics.ts';
 import { Progress } from './progress.ts';
 import { median } from './quantile.ts';
+import { BenchGroup, sleep } from './served-group.ts';
 import { verdictLines } from './table.ts';
 import type { Verdict } from './targets.ts';
 

@@ -68,7 +68,8 @@ export function parseOptions(args: readonly string[]): BenchOptions {
   const operations = OPERATIONS.filter((operation) => wanted.includes(operation));
   const peers = integer('--peers', values.peers, 1, Math.max(...GROUP_SIZES));
   if (!GROUP_SIZES.includes(peers)) throw new UsageError(`--peers must be one of ${GROUP_SIZES.join(', ')}`);
-  const isLimited = [only, connections, values.values, systems].some((value) => value !== undefined);
+  const limiting = [only, connections, values.values, systems, values.set];
+  const isLimited = peers !== 3 || limiting.some((value) => value !== undefined);
   return {
     quick,
     cells: operations.flatMap((operation) => cellsOf(operation, quick, limits)),

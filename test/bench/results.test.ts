@@ -202,6 +202,9 @@ describe('arguments', () => {
     expect(options).toMatchObject({ bill: false, failover: false, writes: false, variables: { COALESCING: 'off' } });
     expect(options.cells.map(({ connections }) => connections)).toEqual([64, 2, 64, 2]);
     expect(parseOptions([...args.split(' '), '--write']).writes).toBe(true);
+    // Another group than the one that the chart speaks of.
+    for (const other of ['--peers 5', '--set COALESCING=off'])
+      expect(parseOptions(other.split(' ')).writes).toBe(false);
   });
 
   test.each([

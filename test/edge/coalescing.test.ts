@@ -1,6 +1,6 @@
 /**
  * Requests share calls on the real runtime, where a request's I/O belongs to its own handler, where one that waits for nothing of its
- * own is cancelled as hung, and where clients hang up (design: "The router").
+ * own is cancelled as hung, and where clients hang up.
  */
 import { Agent } from 'node:http';
 import { connect } from 'node:net';

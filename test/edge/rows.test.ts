@@ -10,7 +10,7 @@ const PUTS = 200;
 const LARGE_BYTES = 32 * 1024;
 const PUTS_AT_ONCE = 2000;
 const SMALL_BYTES = 1024;
-/** The goal of issue 4; what is expected is 4 and a little. */
+/** What is expected is 4 and a little. */
 const MUST_ALONE = 5;
 
 const shared = runtimeForTests({ variables: { HISTORY_LIMIT_BYTES: '1000000' } });

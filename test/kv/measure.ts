@@ -1,5 +1,5 @@
 /**
- * `node test/kv/measure.ts`: what the state machine alone costs on node:sqlite in memory. Prints one line a case: time of the
+ * `npx node test/kv/measure.ts`: what the state machine alone costs on node:sqlite in memory. Prints one line a case: time of the
  * processor for each command (of this process: a busy machine changes it less than the clock), and statements and rows changed
  * for each command. No test depends on it.
  */

@@ -2,7 +2,7 @@
 import type { World } from '../simulation/world.ts';
 
 export interface LabTest {
-  /** As in the course's files, with its part: `TestBackup3B`, `TestSpeed4A`, `TestConcurrent rsm 4A`. Unique in the catalogue. */
+  /** As in the course's files, with its part: `TestBackup3B`, `TestSpeed4A`, `TestConcurrent rsm4A`. Unique in the catalogue. */
   readonly name: string;
   readonly servers: number;
   /** The bound that it asserts, as one would read it in a table. */

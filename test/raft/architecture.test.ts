@@ -1,4 +1,4 @@
-/** The rooms of the house and the arrows between them (design, sections 1 and 8): a test keeps them, not a habit. */
+/** The rooms of the house and the arrows between them: a test keeps them, not a habit. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';

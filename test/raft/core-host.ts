@@ -237,10 +237,6 @@ export class CoreHost {
     if (this.flushAtOnce) this.flush();
   }
 
-  get hasUnflushed(): boolean {
-    return this.#unflushed.length > 0;
-  }
-
   /** Puts turns on disk, oldest first; what they sent leaves, and the core hears what is durable. */
   flush(turns = Number.POSITIVE_INFINITY): void {
     if (this.#flushing) return;

@@ -253,7 +253,7 @@ describe('pre-vote (dissertation 9.6)', () => {
   });
 });
 
-describe('stickiness (design, section 2)', () => {
+describe('stickiness', () => {
   const windowMs = 3 * HEARTBEAT_MS;
   const following = () => {
     const follower = peer([1], { currentTerm: 2 });

@@ -9,7 +9,7 @@ const found = (host: CoreHost, peers = 3) => host.input({ type: 'found', configu
 const empty = (peers = 3, flushAtOnce = true) =>
   new Cluster({ disks: Array.from({ length: peers }, emptyDisk), host: () => ({ flushAtOnce }) });
 
-describe('founding (design, section 3)', () => {
+describe('founding', () => {
   test('term 1, the founder’s vote for itself and entry 1 are one write', () => {
     const founder = new CoreHost({ id: 1, flushAtOnce: false }, emptyDisk());
     found(founder);

@@ -1,4 +1,4 @@
-/** Concurrent requests of one isolate share calls (design: "The router"), and nobody depends on anybody else's going on. */
+/** Concurrent requests of one isolate share calls, and nobody depends on anybody else's going on. */
 import { describe, expect, test } from 'vitest';
 import type { Command, Query } from '../../src/kv/commands.ts';
 import type { ClientRequest } from '../../src/peer/protocol.ts';

@@ -7,7 +7,7 @@ import type { Instance } from './world.ts';
 
 export type Assert = (condition: boolean, instance: Instance, rule: string) => void;
 
-/** The founder leads term 1 by its own vote alone: nobody else can (design: "Founding"). */
+/** The founder leads term 1 by its own vote alone: nobody else can. */
 const FOUNDING_TERM = 1;
 
 interface Contact {

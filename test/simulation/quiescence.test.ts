@@ -1,4 +1,4 @@
-/** Races around a group's sleep, one a test, each with every invariant checked after every event (design.md, section 6). */
+/** Races around a group's sleep, one a test, each with every invariant checked after every event. */
 import { afterEach, describe, expect, test } from 'vitest';
 import { decodeEnvelope } from '../../src/peer/message-codec.ts';
 import { statusOf } from '../../src/peer/report.ts';

@@ -1,6 +1,5 @@
 /**
- *     npm run soak -- --bugs
- *     node test/simulation/bugs/run.ts [--bug NAME]… [--seeds N] [--from S] [--workers W]
+ *     npm run soak -- --bugs [--bug NAME]… [--seeds N] [--from S] [--workers W]
  *
  * Puts the known bugs back, one at a time, and prints what caught each, as a table for the README. Ends with status 1 if
  * one is not caught within its seeds.

@@ -1,4 +1,4 @@
-/** A served group as the benches of failover and growth see it: keys, faults, and what its peers say of themselves. */
+/** A served group as the benches of failover, growth and idle see it: keys, faults, and what its peers say of themselves. */
 import { Agent, request } from 'node:http';
 
 export interface Answered {
