@@ -29,10 +29,10 @@ export const HISTORY_MIN_AGE_MS = 120_000;
 /** Past this, compaction no longer waits for the age. */
 export const HISTORY_LIMIT_BYTES = 512 * 1024 * 1024;
 export const DEFAULT_STORAGE_LIMIT_BYTES = 4_000_000_000;
-/** An object holds 10 GB: room is left for history, sessions, the log and a snapshot being staged. */
-export const MAX_STORAGE_LIMIT_BYTES = 8_000_000_000;
+/** An object holds 10 GB: the state, once more while a snapshot of it is being staged, history, sessions and the log. */
+export const MAX_STORAGE_LIMIT_BYTES = 4_000_000_000;
 
-/** What a version costs in storage beyond its key and value, in the replicated counters. */
+/** What a small version costs in storage beyond its key and value, in the replicated counters (versions.ts). */
 export const VERSION_OVERHEAD_BYTES = 96;
 /** Supersessions that one entry compacts at most: this many for each of its commands, and so many more. */
 export const COMPACTIONS_PER_COMMAND = 2;

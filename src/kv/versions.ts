@@ -17,9 +17,30 @@ export interface Version {
 
 const EMPTY = new Uint8Array(0);
 
-/** What a version counts for in the live and history bytes. */
+/** Of a row: its header, its numbers, its digest. */
+const ROW_BYTES = 40;
+/** Beside that: the cell, and pages that are not full. */
+const SLACK_BYTES = VERSION_OVERHEAD_BYTES - ROW_BYTES;
+/** https://www.sqlite.org/fileformat2.html#b_tree_pages: of an index b-tree (a table without rowids is one) with pages of 4,096 B. */
+const PAGE_BYTES = 4096;
+/** Of larger rows that stay in the tree a page holds few, so more of it is empty. */
+const LOOSE_BYTES = 250;
+const MAX_LOCAL_BYTES = 1002;
+const MIN_LOCAL_BYTES = 489;
+const OVERFLOW_BYTES = PAGE_BYTES - 4;
+
+/**
+ * What a version counts for in the live and history bytes: about what it takes on disk. A row that does not fit into its place in the
+ * tree takes whole pages, so that 1,000 bytes cost as much as 4,000.
+ */
 export function versionBytes(version: Pick<Version, 'key' | 'valueBytes'>): number {
-  return version.key.byteLength + version.valueBytes + VERSION_OVERHEAD_BYTES;
+  const rowBytes = version.key.byteLength + version.valueBytes + ROW_BYTES;
+  if (rowBytes <= MAX_LOCAL_BYTES)
+    return rowBytes + SLACK_BYTES + Math.max(0, Math.floor((rowBytes - LOOSE_BYTES) / 4));
+  const rest = MIN_LOCAL_BYTES + ((rowBytes - MIN_LOCAL_BYTES) % OVERFLOW_BYTES);
+  const localBytes = rest <= MAX_LOCAL_BYTES ? rest : MIN_LOCAL_BYTES;
+  const pages = Math.ceil((rowBytes - localBytes) / OVERFLOW_BYTES);
+  return localBytes + pages * PAGE_BYTES + SLACK_BYTES;
 }
 
 export function tombstoneOf(key: Uint8Array, modRevision: number): Version {

@@ -182,7 +182,13 @@ export class Model {
 }
 
 function size(key: string, value: string | null): number {
-  return bytesIn(key) + bytesIn(value) + limits.VERSION_OVERHEAD_BYTES;
+  // https://www.sqlite.org/fileformat2.html: U = 4096, X = 1002, M = 489; a row has 40 bytes of its own, 56 are for slack,
+  // and a quarter of what a local row has above 250.
+  const p = bytesIn(key) + bytesIn(value) + 40;
+  const k = 489 + ((p - 489) % 4092);
+  const local = p <= 1002 ? p : k <= 1002 ? k : 489;
+  const loose = p > 1002 || p < 250 ? 0 : Math.floor((p - 250) / 4);
+  return local + loose + 4096 * Math.ceil((p - local) / 4092) + 56;
 }
 
 function roundedUp(pool: string, logTimeMs: number): number {

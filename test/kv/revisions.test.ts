@@ -129,12 +129,12 @@ describe('conditions', () => {
 describe('storage_full', () => {
   test('growth past the limit is refused; what does not grow, and deletes, pass', () => {
     const store = new Replica({ STORAGE_LIMIT_BYTES: '1000' });
-    expect(store.do(put('a', 'x'.repeat(800)))).toEqual(written(1, 1, true));
+    expect(store.do(put('a', 'x'.repeat(700)))).toEqual(written(1, 1, true));
     const full = { type: 'storage_full', replayed: false };
     expect(store.do(put('b', 'x'.repeat(200)))).toEqual(full);
     expect(store.do(append('a', 'x'.repeat(200)))).toEqual(full);
     expect(store.gauge('revision')).toBe(1);
-    expect(store.do(put('a', 'y'.repeat(800)))).toEqual(written(2, 2, false));
+    expect(store.do(put('a', 'y'.repeat(700)))).toEqual(written(2, 2, false));
     expect(store.do(append('a', ''))).toEqual(written(3, 3, false));
     expect(store.do(put('a', 'y'))).toEqual(written(4, 4, false));
     expect(store.do(put('b', 'x'.repeat(200)))).toEqual(written(5, 1, true));
@@ -146,11 +146,11 @@ describe('storage_full', () => {
 
   test('above a limit that was lowered, a key may still shrink or stay as large', () => {
     const generous = new Replica();
-    generous.do(put('a', 'x'.repeat(5000)));
+    generous.do(put('a', 'x'.repeat(950)));
     const strict = new Replica({ STORAGE_LIMIT_BYTES: '1000' });
     const entry = (one: ReturnType<typeof put>) => strict.machine.encodeEntry([one]);
-    expect(generous.applyData(entry(put('a', 'y'.repeat(5000))))).toEqual([written(2, 2, false)]);
-    expect(generous.applyData(entry(put('a', 'y'.repeat(4000))))).toEqual([written(3, 3, false)]);
-    expect(generous.applyData(entry(put('a', 'y'.repeat(4001))))).toMatchObject([{ type: 'storage_full' }]);
+    expect(generous.applyData(entry(put('a', 'y'.repeat(950))))).toEqual([written(2, 2, false)]);
+    expect(generous.applyData(entry(put('a', 'y'.repeat(900))))).toEqual([written(3, 3, false)]);
+    expect(generous.applyData(entry(put('a', 'y'.repeat(901))))).toMatchObject([{ type: 'storage_full' }]);
   });
 });
