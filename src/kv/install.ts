@@ -87,7 +87,7 @@ export function finishStaging(sql: Sql, header: unknown, applyVersion: number): 
   return meta;
 }
 
-function dropStaging(sql: Sql): void {
+export function dropStaging(sql: Sql): void {
   dropStateTables(sql, STAGED_TABLES);
   sql.exec('DELETE FROM kv_staging');
 }

@@ -12,7 +12,7 @@ import { isCommand, isQuery } from './command-schema.ts';
 import type { Answer, Command, CommandResult, Query } from './commands.ts';
 import { decodeEntry, type Entry, encodeEntry } from './entry.ts';
 import { SessionsOfEntry } from './exactly-once.ts';
-import { beginStaging, finishStaging, stagePage } from './install.ts';
+import { beginStaging, dropStaging, finishStaging, stagePage } from './install.ts';
 import { COMPACTIONS_PER_COMMAND, MAX_IDLE_COMPACTIONS } from './limits.ts';
 import { answer } from './listing.ts';
 import { LiveVersions } from './live-versions.ts';
@@ -159,6 +159,10 @@ export class KeyValueStore implements StateMachine {
 
   beginInstall(generation: number): void {
     beginStaging(this.#sql, generation);
+  }
+
+  abandonInstall(): void {
+    dropStaging(this.#sql);
   }
 
   stagePage(page: Uint8Array): boolean {

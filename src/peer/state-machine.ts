@@ -85,6 +85,8 @@ export interface StateMachine {
   /** Drops whatever was staged, and makes empty staging tables. `generation` is greater than that of every earlier
    * installation that finished on this object (the peer gives lastIncludedIndex). */
   beginInstall(generation: number): void;
+  /** Drops whatever was staged: it will not be continued. */
+  abandonInstall(): void;
   /** Stages one page. False: it is malformed, and nothing was staged. Staged pages survive a restart. */
   stagePage(page: Uint8Array): boolean;
   /** Recomputes the sums of what was staged and compares them with `header`. Equal: the staged tables become the state

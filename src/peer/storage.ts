@@ -48,6 +48,8 @@ export class PeerStorage {
   readonly #stateMachine: StateMachine;
   #state: StateRow | null = null;
   #stateDirty = false;
+  /** As it is stored; null: not read yet. */
+  #staging: { readonly stored: Staging | null } | null = null;
 
   constructor(sql: Sql, stateMachine: StateMachine, limits: Partial<RaftLimits> = {}) {
     this.#sql = sql;
@@ -182,19 +184,34 @@ export class PeerStorage {
 
   /** Lazy deletion, of the log's rows and by the state machine, bounded in each call. True: there is more to do. */
   housekeep(): boolean {
+    this.#dropOutlivedStaging();
     return this.#log.deleteSurplus() || this.#stateMachine.housekeep();
   }
 
   // ---- snapshot installation
 
   staging(): Staging | null {
+    this.#staging ??= { stored: this.#storedStaging() };
+    return this.#staging.stored;
+  }
+
+  #storedStaging(): Staging | null {
     const [row] = this.#sql.exec('SELECT cut_id, last_included_index, chunk, page_cursor FROM peer_staging');
     if (row === undefined) return null;
     const [cutId, lastIncludedIndex, chunk, cursor] = row as [string, number, number, Uint8Array | null];
     return { cutId, lastIncludedIndex, chunk, cursor };
   }
 
+  /** The log was faster than the snapshot, from the next leader for example: nobody sends the rest, and what is there would stay. */
+  #dropOutlivedStaging(): void {
+    const staging = this.staging();
+    if (staging === null || (this.#state?.lastApplied ?? 0) < staging.lastIncludedIndex) return;
+    this.#stateMachine.abandonInstall();
+    this.setStaging(null);
+  }
+
   setStaging(staging: Staging | null): void {
+    this.#staging = { stored: staging };
     if (staging === null) this.#sql.exec('DELETE FROM peer_staging');
     else
       this.#sql.exec(

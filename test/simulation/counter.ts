@@ -108,6 +108,10 @@ export class Counters implements StateMachine {
     this.#sql.exec('CREATE TABLE counters_staged (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID');
   }
 
+  abandonInstall(): void {
+    this.#sql.exec('DROP TABLE IF EXISTS counters_staged');
+  }
+
   stagePage(page: Uint8Array): boolean {
     for (const [name, value] of decode(page) as [string, number][]) {
       this.#sql.exec('INSERT INTO counters_staged VALUES (?, ?)', name, value);
