@@ -108,7 +108,7 @@ function isSettled(raft: Raft): boolean {
   return isQuorum(raft.electorate, (id) => id === raft.id || !isDead(raft, raft.progressOf(id)));
 }
 
-/** It does not keep the others awake; on its return its pre-vote wakes the leader. */
+/** It does not keep the others awake; on its return its pre-vote wakes whoever may vote for it, or the leader. */
 function isDead(raft: Raft, progress: Progress): boolean {
   return progress.silent && raft.nowMs - progress.lastContactMs >= raft.options.electionTimeoutMs;
 }

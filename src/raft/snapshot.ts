@@ -6,6 +6,7 @@
 import { invariant } from './invariant.ts';
 import type { InstallSnapshot, InstallSnapshotReply } from './messages.ts';
 import type { Progress } from './progress.ts';
+import { maybeWake } from './quiescence.ts';
 import type { Raft } from './raft.ts';
 import { followLeader, noteSent, takeReply } from './replication.ts';
 
@@ -103,8 +104,10 @@ export function handleInstallSnapshotReply(raft: Raft, message: InstallSnapshotR
 
 export function handleInstallSnapshot(raft: Raft, message: InstallSnapshot): void {
   if (message.term < raft.currentTerm) return reply(raft, message, 'staged', message.chunk, message.cursor);
-  followLeader(raft, message.term, message.from, 0);
   const { lastIncludedIndex, lastIncludedTerm } = message;
+  // Of more than this peer sleeps with: its leader has been woken since.
+  if (lastIncludedIndex > raft.log.lastIndex) maybeWake(raft);
+  followLeader(raft, message.term, message.from, 0);
   if (lastIncludedIndex <= raft.commitIndex) return reply(raft, message, 'installed', 0, null);
   if (raft.log.term(lastIncludedIndex) === lastIncludedTerm) {
     // The log reaches that far and agrees: applying it is the same as installing the state (section 7, step 6).

@@ -1,6 +1,7 @@
 /** What a peer restores from the record of its sleep, and what becomes of log time (src/raft/quiescence.ts). */
 import { describe, expect, test } from 'vitest';
 import { InvariantViolation } from '../../src/raft/invariant.ts';
+import { quorumAnswerMs, quorumContactMs } from '../../src/raft/replication.ts';
 import { CoreHost, diskWith } from './core-host.ts';
 import { configurationOf, encodeText } from './entries.ts';
 import { appendEntries } from './messages.ts';
@@ -51,6 +52,23 @@ describe('restored from a record', () => {
     expect(group.host(1).raft.role).not.toBe('leader');
     group.advance(1000);
     expect(group.leader?.raft.currentTerm).toBe(3);
+  });
+
+  test('the leader claims no answer of a quorum that it has not had, asleep or woken', () => {
+    const group = sleepingGroup();
+    const { raft: before } = group.host(1);
+    const answeredMs = quorumAnswerMs(before);
+    expect(answeredMs).toBeGreaterThan(0);
+    group.advance(60_000, { stepMs: 1000 });
+    expect(quorumAnswerMs(before)).toBe(answeredMs);
+    group.crash(1);
+    group.start(1);
+    expect(quorumAnswerMs(group.host(1).raft)).toBe(Number.NEGATIVE_INFINITY);
+    group.host(1).read(1);
+    expect(quorumAnswerMs(group.host(1).raft)).toBe(Number.NEGATIVE_INFINITY);
+    expect(quorumContactMs(group.host(1).raft)).toBe(group.nowMs);
+    group.settle();
+    expect(quorumAnswerMs(group.host(1).raft)).toBe(group.nowMs);
   });
 
   test('a leader that was deposed while it slept is told so by whoever it wakes', () => {

@@ -92,6 +92,10 @@ describe('what wakes', () => {
     ['a newer leader', (host) => host.receive(appendEntries({ term: 3, from: 3 }))],
     ['a vote for a newer term', (host) => host.receive(requestVote({ term: 3, from: 3 }))],
     ['a newer term’s snapshot', (host) => host.receive(installSnapshot({ term: 3, from: 3, items: ['a'] }))],
+    [
+      'a snapshot of its own leader, of more than it sleeps with',
+      (host) => host.receive(installSnapshot({ from: 2, items: ['a'], lastIncludedTerm: 2 })),
+    ],
     ['its leader, restarted without memory', (host) => host.receive(preVote({ term: 3, from: 2 }))],
     ['a client that finds no leader', (host) => host.stand()],
     [
