@@ -32,8 +32,6 @@ export const DEFAULT_STORAGE_LIMIT_BYTES = 4_000_000_000;
 /** An object holds 10 GB: the state, once more while a snapshot of it is being staged, history, sessions and the log. */
 export const MAX_STORAGE_LIMIT_BYTES = 4_000_000_000;
 
-/** What a small version costs in storage beyond its key and value, in the replicated counters (versions.ts). */
-export const VERSION_OVERHEAD_BYTES = 96;
 /** Supersessions that one entry compacts at most: this many for each of its commands, and so many more. */
 export const COMPACTIONS_PER_COMMAND = 2;
 export const MAX_IDLE_COMPACTIONS = 16;

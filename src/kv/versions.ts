@@ -2,7 +2,6 @@
  * The versions of keys. A row is never changed, until nobody can see it any more: then it may become the row of another version.
  */
 import type { Sql, SqlRow, SqlValue } from '../peer/sql.ts';
-import { VERSION_OVERHEAD_BYTES } from './limits.ts';
 
 export interface Version {
   readonly key: Uint8Array;
@@ -20,7 +19,7 @@ const EMPTY = new Uint8Array(0);
 /** Of a row: its header, its numbers, its digest. */
 const ROW_BYTES = 40;
 /** Beside that: the cell, and pages that are not full. */
-const SLACK_BYTES = VERSION_OVERHEAD_BYTES - ROW_BYTES;
+const SLACK_BYTES = 56;
 /** https://www.sqlite.org/fileformat2.html#b_tree_pages: of an index b-tree (a table without rowids is one) with pages of 4,096 B. */
 const PAGE_BYTES = 4096;
 /** Of larger rows that stay in the tree a page holds few, so more of it is empty. */

@@ -25,8 +25,7 @@ export function stageChunk(message: InstallSnapshot, storage: PeerStorage, state
   }
   if (message.chunk !== staging.chunk) return answer('staged', staging.chunk, staging.cursor);
   if (!stateMachine.stagePage(page.data)) {
-    stateMachine.abandonInstall();
-    storage.setStaging(null);
+    storage.dropStaging();
     return answer('refused');
   }
   if (page.next !== null) {

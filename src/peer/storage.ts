@@ -205,7 +205,11 @@ export class PeerStorage {
   /** The log was faster than the snapshot, from the next leader for example: nobody sends the rest, and what is there would stay. */
   #dropOutlivedStaging(): void {
     const staging = this.staging();
-    if (staging === null || (this.#state?.lastApplied ?? 0) < staging.lastIncludedIndex) return;
+    if (staging !== null && (this.#state?.lastApplied ?? 0) >= staging.lastIncludedIndex) this.dropStaging();
+  }
+
+  /** Of the peer and of the state machine. */
+  dropStaging(): void {
     this.#stateMachine.abandonInstall();
     this.setStaging(null);
   }

@@ -104,7 +104,7 @@ export class Counters implements StateMachine {
   }
 
   beginInstall(): void {
-    this.#sql.exec('DROP TABLE IF EXISTS counters_staged');
+    this.abandonInstall();
     this.#sql.exec('CREATE TABLE counters_staged (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID');
   }
 
