@@ -1,6 +1,7 @@
 /**
- * `npm start`: a local group on `wrangler dev`, open to everyone on this machine, with /chaos. Two variables make it so, which only this
- * and `npm run serve` set: a deployed Worker has neither. Data stays in .wrangler/state. More arguments go to wrangler: `npm start -- --port 9000`.
+ * `npm start`: a local group on `wrangler dev`, open to everyone on this machine, with /chaos. Two variables make it so, which only
+ * this and `npm run serve` set: a deployed Worker has neither. Data stays in .wrangler/state. More arguments go to wrangler:
+ * `npm start -- --port 9000`.
  */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
