@@ -34,7 +34,10 @@ export type ClientRequest =
 export type ClientReply =
   /** ageMs (queries only): since this peer last heard from the leader (leader: since a quorum last answered it); null: never. */
   | { readonly type: 'result'; readonly result: unknown; readonly ageMs: number | null }
-  /** Nothing was done: this peer does not lead, or lost its leadership before it did anything. */
+  /**
+   * Nothing was done: this peer does not lead, or lost its leadership before it did anything. True of the call because the platform
+   * never runs one twice (https://developers.cloudflare.com/durable-objects/best-practices/automatic-retries/).
+   */
   | { readonly type: 'not_leader' }
   /** Nothing was done: too much is under way. */
   | { readonly type: 'overloaded' }

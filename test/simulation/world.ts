@@ -311,7 +311,13 @@ export class World {
     }
   }
 
-  /** A request of somebody who is no object (a router); depth 0. */
+  /**
+   * A request of somebody who is no object (a router); depth 0. The network may double it, and then the object does what it says
+   * twice; but the caller hears only of the copy that came first. The platform runs no call twice: one that broke is sent again
+   * under its old identity, and fails if that was received
+   * (https://developers.cloudflare.com/durable-objects/best-practices/automatic-retries/). "Nothing was done" needs that: it would be
+   * no news of another copy. Of what peers send each other all copies are answered: Raft needs no such promise.
+   */
   request(from: string, to: string, route: string, body: Uint8Array): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
       this.#exchange(from, to, route, body, 0, (answer) =>
@@ -333,12 +339,13 @@ export class World {
     const sentMs = this.scheduler.nowMs;
     this.onRequest?.({ from, to, route, body });
     const object = this.object(to);
-    const reply = (answer: Uint8Array | Error): void => {
+    let deliveries = 0;
+    const reply = (answer: Uint8Array | Error, heard: boolean): void => {
       const bytes = answer instanceof Error ? 0 : answer.byteLength;
       const { lives } = object;
       const delayMs = this.onMessage?.({ from: to, to: from, route, kind: 'reply', bytes }) ?? null;
       this.#send(to, from, delayMs, () => {
-        if (object.lives !== lives) return;
+        if (object.lives !== lives || !heard) return;
         if (this.tracing) this.trace.reply(from, to, number, answer);
         done(answer);
       });
@@ -349,7 +356,9 @@ export class World {
       if (route === 'client' && sentMs < object.clientsSinceMs) return;
       if (this.tracing) this.trace.request(from, to, route, number, body);
       if (depth === 0) this.alarms.remember(object);
-      this.#deliver(object, route, body, depth, reply);
+      deliveries += 1;
+      const heard = deliveries === 1 || depth > 0;
+      this.#deliver(object, route, body, depth, (answer) => reply(answer, heard));
     });
   }
 

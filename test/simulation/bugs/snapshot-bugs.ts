@@ -83,7 +83,7 @@ export const SNAPSHOT_BUGS: readonly Bug[] = [
       },
     ],
     caughtBy: [/the log's rows are the core's log/],
-    from: 1000,
+    from: 1097,
     seeds: 30,
   },
   {
