@@ -85,6 +85,20 @@ describe('the bad window', () => {
     expect(message).toContain('with what was told elsewhere');
   });
 
+  it('names the revisions of another key that a write of unknown outcome would need', () => {
+    // x, written at 39, is gone at 41; its delete was told nothing, and no revision is left for it: 40 and 41 are y's.
+    const lost = operation(410, 'x', { type: 'delete' }, null);
+    const gone = operation(420, 'x', { type: 'get' }, { type: 'missing', storeRevision: 41 });
+    const items = [{ key: 'y', value: 'y21', modRevision: 41 }];
+    const listing: Listing = { prefix: 'y', callMs: 420, returnMs: 430, revision: 41, items };
+    expect(checkStoreHistory([...history, lost, gone], []).type).toBe('ok');
+    const { window, windowListings, culprit, message } = violationOf([...history, lost, gone], [listing]);
+    expect(culprit).toBe(gone);
+    expect(window).toEqual([history[77], history[78], gone]);
+    expect(windowListings).toEqual([listing]);
+    expect(message.match(/\(revision \d+\)$/gm)).toEqual(['(revision 40)', '(revision 41)']);
+  });
+
   it('of a long history with listings stays as small', () => {
     const long = generateStoreHistory(seededRandom(17), LONG, 200);
     const reads = long.operations.filter(({ output }) => output?.type === 'value');

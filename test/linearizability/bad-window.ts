@@ -1,6 +1,6 @@
 /** From "this key's history is illegal" to the few operations that contradict each other. */
 import { Budget } from './budget.ts';
-import type { FreeRevisions } from './free-revisions.ts';
+import { FreeRevisions, type ToldRevision, type ToldRevisions } from './free-revisions.ts';
 import type { Operation } from './history.ts';
 import { type BoundOf, searchKey } from './key-search.ts';
 import { EMPTY_KEY, stateAfter } from './key-state.ts';
@@ -8,7 +8,10 @@ import { type Bound, UNBOUNDED } from './revision-bounds.ts';
 import { placeOf } from './revision-order.ts';
 
 export interface BadWindow {
-  /** The first operation whose return no linearization can explain. */
+  /**
+   * The first operation whose return no linearization can explain. If the core is illegal without it (it was a refusal, say, and before it
+   * came it could have been what explains the others), the one of the core that returned last.
+   */
   readonly culprit: Operation;
   /**
    * In the order of calls: together they are illegal, whatever became of the other writes and without the other reads;
@@ -17,15 +20,18 @@ export interface BadWindow {
   readonly core: readonly Operation[];
   /** What the revisions told to operations on other keys add: where these bound an operation of the core. */
   readonly bounds: readonly Bound[];
+  /** Revisions of other keys, ascending: were they free, a write of unknown outcome would explain the core. */
+  readonly taken: readonly ToldRevision[];
   /** What ran at the culprit's time or shortly before, the core left out. */
   readonly context: readonly Operation[];
 }
 
 /** One key's history, and what the rest of the store says about it. */
 export interface KeyHistory {
+  readonly key: string;
   readonly operations: readonly Operation[];
-  /** Free for writes of unknown outcome; `unanswered`: writes of this key whose answers are left out of account. */
-  freeWithout(unanswered: readonly Operation[]): FreeRevisions;
+  /** Null: revisions promise nothing. */
+  readonly told: ToldRevisions | null;
   readonly boundOf: BoundOf;
 }
 
@@ -45,12 +51,15 @@ export function findBadWindow(history: KeyHistory, timeoutMs: number, now: () =>
     return leftMs > 0 && judge(history, candidate, new Budget(maxSteps, leftMs, now)) === 'violation';
   };
   const prefixEndMs = startMs + timeoutMs * PREFIX_SHARE;
-  const { culprit, candidate } = shortestPrefix(history, (prefix) => isIllegal(prefix, STEPS_PER_PREFIX, prefixEndMs));
+  const { last, candidate } = shortestPrefix(history, (prefix) => isIllegal(prefix, STEPS_PER_PREFIX, prefixEndMs));
   const stillIllegal = (weaker: Candidate) => isIllegal(weaker, STEPS_PER_WEAKENING, startMs + timeoutMs);
-  const smallest = weakened(anchored(candidate, culprit, stillIllegal), culprit, stillIllegal);
+  const small = weakened(anchored(candidate, last, stillIllegal), last, stillIllegal);
+  const smallest = withFewTaken(history, small, stillIllegal);
   const core = [...(smallest.anchor ? [smallest.anchor] : []), ...smallest.kept].sort(byCall);
+  const culprit = core.includes(last) ? last : core.toSorted((x, y) => x.return! - y.return!).at(-1)!;
   const bounds = core.map((operation) => (smallest.bounded.has(operation) ? history.boundOf(operation) : UNBOUNDED));
-  return { culprit, core, bounds, context: contextOf(history.operations, culprit, new Set(core)) };
+  const taken = [...(smallest.taken ?? [])].sort((x, y) => x.revision - y.revision);
+  return { culprit, core, bounds, taken, context: contextOf(history.operations, culprit, new Set(core)) };
 }
 
 /** A history that is legal if the whole one is. */
@@ -63,17 +72,28 @@ interface Candidate {
   readonly open: readonly Operation[];
   /** Those of `kept` and `open` whose bounds count. */
   readonly bounded: ReadonlySet<Operation>;
+  /** The revisions of other keys that count as taken; null: all of them. */
+  readonly taken: ReadonlySet<ToldRevision> | null;
 }
 
-function judge({ freeWithout, boundOf }: KeyHistory, { anchor, kept, open, bounded }: Candidate, budget: Budget) {
+function judge(history: KeyHistory, candidate: Candidate, budget: Budget) {
+  const { boundOf } = history;
+  const { anchor, kept, open, bounded } = candidate;
   const originals = new Map(open.map((operation) => [unanswered(operation), operation]));
-  const free = freeWithout(open.filter((operation) => operation.return !== null));
+  const free = freeOf(history, candidate);
   const boundIfWanted = (operation: Operation) => {
     const original = originals.get(operation) ?? operation;
     return bounded.has(original) ? boundOf(original) : UNBOUNDED;
   };
   const initial = (anchor && stateAfter(anchor)) ?? EMPTY_KEY;
   return searchKey([...kept, ...originals.keys()], budget, free, boundIfWanted, initial);
+}
+
+/** For writes of unknown outcome; also what those had whose answers are left out of account. */
+function freeOf({ key, told }: KeyHistory, { open, taken }: Candidate): FreeRevisions {
+  if (told === null) return FreeRevisions.all;
+  const own = open.filter((operation) => operation.return !== null);
+  return taken === null ? told.freeFor(key, own) : told.freeBut(taken, key, own);
 }
 
 function unanswered(operation: Operation): Operation {
@@ -88,11 +108,11 @@ function unanswered(operation: Operation): Operation {
 function shortestPrefix({ operations }: KeyHistory, isIllegal: (candidate: Candidate) => boolean) {
   const byReturn = operations.filter((operation) => operation.return !== null).sort((x, y) => x.return! - y.return!);
   const prefix = (returns: number): Candidate => {
-    const culprit = byReturn[returns - 1]!;
+    const last = byReturn[returns - 1]!;
     const kept = byReturn.slice(0, returns);
     const returned = new Set(kept);
-    const open = operations.filter((operation) => !returned.has(operation) && operation.call <= culprit.return!);
-    return { anchor: null, kept, open, bounded: new Set([...kept, ...open]) };
+    const open = operations.filter((operation) => !returned.has(operation) && operation.call <= last.return!);
+    return { anchor: null, kept, open, bounded: new Set([...kept, ...open]), taken: null };
   };
   let legal = 0;
   let illegal = byReturn.length;
@@ -101,17 +121,17 @@ function shortestPrefix({ operations }: KeyHistory, isIllegal: (candidate: Candi
     if (isIllegal(prefix(middle))) illegal = middle;
     else legal = middle;
   }
-  return { culprit: byReturn[illegal - 1]!, candidate: prefix(illegal) };
+  return { last: byReturn[illegal - 1]!, candidate: prefix(illegal) };
 }
 
 /**
  * Leaves out everything that the order of revisions puts before some operation that tells the key's whole state: the latest
  * such operation from which on the history is illegal.
  */
-function anchored(whole: Candidate, culprit: Operation, isIllegal: (candidate: Candidate) => boolean): Candidate {
-  const place = placeOf(culprit) ?? Number.POSITIVE_INFINITY;
+function anchored(whole: Candidate, last: Operation, isIllegal: (candidate: Candidate) => boolean): Candidate {
+  const place = placeOf(last) ?? Number.POSITIVE_INFINITY;
   const anchors = whole.kept
-    .filter((operation) => operation !== culprit && stateAfter(operation) !== null && placeOf(operation)! <= place)
+    .filter((operation) => operation !== last && stateAfter(operation) !== null && placeOf(operation)! <= place)
     .sort((x, y) => placeOf(y)! - placeOf(x)!);
   for (let i = 0; i < anchors.length; i += i < LATEST_ANCHORS ? 1 : i) {
     const candidate = from(anchors[i]!, whole);
@@ -121,26 +141,26 @@ function anchored(whole: Candidate, culprit: Operation, isIllegal: (candidate: C
 }
 
 /** What is certain to come after `anchor`; of what is not, a write may happen or not, and the rest is left out. */
-function from(anchor: Operation, { kept, open, bounded }: Candidate): Candidate {
+function from(anchor: Operation, { kept, open, bounded, taken }: Candidate): Candidate {
   const place = placeOf(anchor)!;
   const others = kept.filter((operation) => operation !== anchor);
   const isAfter = (operation: Operation) => (placeOf(operation) ?? -1) >= place || operation.call > anchor.return!;
   const maybe = others.filter((operation) => placeOf(operation) === null && isWrite(operation) && !isAfter(operation));
-  return { anchor, kept: others.filter(isAfter), open: [...open, ...maybe], bounded };
+  return { anchor, kept: others.filter(isAfter), open: [...open, ...maybe], bounded, taken };
 }
 
 /**
  * Leaves out what is not needed for the contradiction. To drop something that changed nothing keeps a legal history legal,
  * and so does to forget how a write ended; to drop a write would not.
  */
-function weakened(whole: Candidate, culprit: Operation, isIllegal: (candidate: Candidate) => boolean): Candidate {
+function weakened(whole: Candidate, last: Operation, isIllegal: (candidate: Candidate) => boolean): Candidate {
   let smallest = whole;
   const attempt = (candidate: Candidate): boolean => {
     const stays = isIllegal(candidate);
     if (stays) smallest = candidate;
     return stays;
   };
-  const others = whole.kept.filter((operation) => operation !== culprit);
+  const others = whole.kept.filter((operation) => operation !== last);
   leaveOut(
     others.filter((operation) => !isWrite(operation)),
     (out) => attempt({ ...smallest, kept: without(smallest.kept, out) }),
@@ -154,8 +174,22 @@ function weakened(whole: Candidate, culprit: Operation, isIllegal: (candidate: C
   return smallest;
 }
 
+/** Frees what other keys have, as far as that explains nothing. */
+function withFewTaken({ key, told }: KeyHistory, small: Candidate, isIllegal: (candidate: Candidate) => boolean) {
+  if (told === null) return small;
+  const all = told.elsewhere(key);
+  let taken: ReadonlySet<ToldRevision> = new Set(all);
+  leaveOut(all, (out) => {
+    const fewer = new Set(without([...taken], out));
+    const stays = isIllegal({ ...small, taken: fewer });
+    if (stays) taken = fewer;
+    return stays;
+  });
+  return { ...small, taken };
+}
+
 /** Tries to leave out half of `items` at once, then a quarter, and so on; in the end each by itself. */
-function leaveOut(items: readonly Operation[], attempt: (out: ReadonlySet<Operation>) => boolean): void {
+function leaveOut<T>(items: readonly T[], attempt: (out: ReadonlySet<T>) => boolean): void {
   if (items.length === 0) return;
   let left = items;
   for (let size = items.length; ; size = Math.ceil(size / 2)) {
@@ -168,8 +202,8 @@ function leaveOut(items: readonly Operation[], attempt: (out: ReadonlySet<Operat
   }
 }
 
-function without(operations: readonly Operation[], out: ReadonlySet<Operation>): Operation[] {
-  return operations.filter((operation) => !out.has(operation));
+function without<T>(items: readonly T[], out: ReadonlySet<T>): T[] {
+  return items.filter((item) => !out.has(item));
 }
 
 function isWrite({ output }: Operation): boolean {

@@ -6,7 +6,7 @@ import { type BadWindow, findBadWindow } from './bad-window.ts';
 import { Budget } from './budget.ts';
 import type { CheckOptions, CheckResult, Unknown, Violation } from './check-result.ts';
 import { formatListing, formatOperations } from './format.ts';
-import { FreeRevisions, ToldRevisions } from './free-revisions.ts';
+import { FreeRevisions, type ToldRevision, ToldRevisions } from './free-revisions.ts';
 import { assertWellFormed, type Operation } from './history.ts';
 import { searchKey } from './key-search.ts';
 import { assertWellFormedListing, isListing, type Listing, ListingReads, listingOf } from './listing.ts';
@@ -19,6 +19,8 @@ const DEFAULT_MAX_STEPS_PER_KEY = 100_000_000;
 const DEFAULT_TIMEOUT_MS = 120_000;
 /** For making a violation that was found smaller. */
 const BAD_WINDOW_TIMEOUT_MS = 6_000;
+/** Of many revisions of other keys that leave none for a write of unknown outcome, so many are shown. */
+const MAX_TELLERS = 3;
 
 /**
  * Checks a history; the order of `operations` and `listings` means nothing. A violation found anywhere goes before keys whose
@@ -66,7 +68,8 @@ class StoreHistory {
     for (const key of keys) {
       const history = [...(this.#operations.get(key) ?? []), ...this.#reads.of(key)];
       const budget = new Budget(options.maxStepsPerKey ?? DEFAULT_MAX_STEPS_PER_KEY, endMs - now(), now);
-      const result = searchKey(history, budget, this.#freeFor(key), this.#boundOf);
+      const free = this.#told?.freeFor(key) ?? FreeRevisions.all;
+      const result = searchKey(history, budget, free, this.#boundOf);
       steps += budget.steps;
       if (result === 'violation') return this.#describe(key, history, now);
       if (result === 'unknown') unknown ??= { type: 'unknown', key, reason: budget.exceeded ?? 'steps', steps };
@@ -74,29 +77,36 @@ class StoreHistory {
     return unknown ?? { type: 'ok', keys: keys.size, steps };
   }
 
-  #freeFor(key: string, unanswered: readonly Operation[] = []): FreeRevisions {
-    return this.#told?.freeFor(key, unanswered) ?? FreeRevisions.all;
-  }
-
   readonly #boundOf = (operation: Operation) => this.#bounds?.of(operation) ?? UNBOUNDED;
 
   #describe(key: string, operations: readonly Operation[], now: () => number): Violation {
-    const freeWithout = (unanswered: readonly Operation[]) => this.#freeFor(key, unanswered);
-    const history = { operations, freeWithout, boundOf: this.#boundOf };
+    const history = { key, operations, told: this.#told, boundOf: this.#boundOf };
     return describeKey(key, operations.length, findBadWindow(history, BAD_WINDOW_TIMEOUT_MS, now));
   }
 }
 
-function describeKey(key: string, of: number, { culprit, core, bounds, context }: BadWindow): Violation {
+function describeKey(key: string, of: number, { culprit, core, bounds, taken, context }: BadWindow): Violation {
   const lines = [
     `key ${JSON.stringify(key)} is not linearizable: no order of its writes explains this`,
     formatOperations(core, culprit),
   ];
   const witnesses = new Set(bounds.flatMap(({ minBy, maxBy }) => [minBy, maxBy]).filter((by) => by !== null));
   if (witnesses.size > 0) lines.push('with what was told elsewhere', ...[...witnesses].map((by) => format(by, false)));
+  if (taken.length > 0) lines.push(...describeTaken(taken));
   lines.push(`whatever became of the other writes; around it (of ${of} that saw this key)`, formatOperations(context));
-  const involved = [...core.map((operation) => listingOf(operation) ?? operation), ...witnesses];
+  const tellers = taken.slice(0, MAX_TELLERS).map(({ by }) => by);
+  const involved = [...core.map((operation) => listingOf(operation) ?? operation), ...witnesses, ...tellers];
   return violation('linearizability', key, lines.join('\n'), listingOf(culprit) ?? culprit, involved);
+}
+
+function describeTaken(taken: readonly ToldRevision[]): string[] {
+  const shown = taken.slice(0, MAX_TELLERS).map(({ revision, key, by }) => {
+    const line = isListing(by) ? formatListing(by, key) : formatOperations([by]);
+    return `${line} (revision ${revision})`;
+  });
+  const more = taken.length - shown.length;
+  const lines = ['with revisions that are those of other keys, and not of a write whose outcome is unknown', ...shown];
+  return more > 0 ? [...lines, `and ${more} more, up to revision ${taken.at(-1)!.revision}`] : lines;
 }
 
 function describeRevisions({ message, contradiction }: RevisionViolation): Violation {

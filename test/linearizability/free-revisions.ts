@@ -6,19 +6,31 @@ import type { Operation } from './history.ts';
 import type { Listing } from './listing.ts';
 import { claimsOf, writtenRevision } from './revisions.ts';
 
+/** A revision, the key that it belongs to, and who told so first. */
+export interface ToldRevision {
+  readonly revision: number;
+  readonly key: string;
+  readonly by: Operation | Listing;
+}
+
 /** All revisions that anybody was told of. */
 export class ToldRevisions {
+  readonly #told = new Map<number, ToldRevision>();
   /** By told revision: the least one above it that nobody was told of. */
-  readonly #above = new Map<number, number>();
+  readonly #above: ReadonlyMap<number, number>;
   /** Seen at a key by readers, while no write was told that it is its own: a write of unknown outcome made them. */
   readonly #onlySeen = new Map<string, number[]>();
 
   constructor(operations: readonly Operation[], listings: readonly Listing[]) {
-    const keyOf = new Map<number, string>([...operations, ...listings].flatMap(claimsOf));
-    const descending = [...keyOf.keys()].sort((x, y) => y - x);
-    for (const revision of descending) this.#above.set(revision, this.#above.get(revision + 1) ?? revision + 1);
-    for (const { output } of operations) keyOf.delete(writtenRevision(output) ?? -1);
-    for (const [revision, key] of keyOf) {
+    for (const by of [...operations, ...listings]) {
+      for (const [revision, key] of claimsOf(by)) {
+        if (!this.#told.has(revision)) this.#told.set(revision, { revision, key, by });
+      }
+    }
+    this.#above = leastAbove(this.#told.keys());
+    const written = new Set(operations.map(({ output }) => writtenRevision(output)));
+    for (const { revision, key } of this.#told.values()) {
+      if (written.has(revision)) continue;
       const seen = this.#onlySeen.get(key);
       if (seen) seen.push(revision);
       else this.#onlySeen.set(key, [revision]);
@@ -27,16 +39,38 @@ export class ToldRevisions {
 
   /** What writes of unknown outcome to `key` can have, and those of `own`, whose answers are left out of account. */
   freeFor(key: string, own: Iterable<Operation> = []): FreeRevisions {
-    const also = new Set(this.#onlySeen.get(key));
+    return new FreeRevisions(this.#above, this.#freeAtKey(key, own));
+  }
+
+  /** The same, if of what other keys have only `elsewhere` were taken. */
+  freeBut(elsewhere: Iterable<ToldRevision>, key: string, own: Iterable<Operation> = []): FreeRevisions {
+    const ofKey = [...this.#told.values()].filter((told) => told.key === key);
+    const taken = [...ofKey, ...elsewhere].map(({ revision }) => revision);
+    return new FreeRevisions(leastAbove(taken), this.#freeAtKey(key, own));
+  }
+
+  /** What other keys than `key` have. */
+  elsewhere(key: string): ToldRevision[] {
+    return [...this.#told.values()].filter((told) => told.key !== key);
+  }
+
+  #freeAtKey(key: string, own: Iterable<Operation>): number[] {
+    const free = new Set(this.#onlySeen.get(key));
     for (const { output } of own) {
       const revision = writtenRevision(output);
-      if (revision !== null) also.add(revision);
+      if (revision !== null) free.add(revision);
     }
-    return new FreeRevisions(
-      this.#above,
-      [...also].sort((x, y) => x - y),
-    );
+    return [...free].sort((x, y) => x - y);
   }
+}
+
+/** By taken revision: the least one above it that is not taken. */
+function leastAbove(taken: Iterable<number>): Map<number, number> {
+  const above = new Map<number, number>();
+  for (const revision of [...taken].sort((x, y) => y - x)) {
+    above.set(revision, above.get(revision + 1) ?? revision + 1);
+  }
+  return above;
 }
 
 /** The revisions that writes of unknown outcome to one key can have. */
