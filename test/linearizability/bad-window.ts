@@ -8,10 +8,7 @@ import { type Bound, UNBOUNDED } from './revision-bounds.ts';
 import { placeOf } from './revision-order.ts';
 
 export interface BadWindow {
-  /**
-   * The first operation whose return no linearization can explain. If the core is illegal without it (it was a refusal, say, and before it
-   * came it could have been what explains the others), the one of the core that returned last.
-   */
+  /** The first operation whose return no linearization can explain. */
   readonly culprit: Operation;
   /**
    * In the order of calls: together they are illegal, whatever became of the other writes and without the other reads;
@@ -51,12 +48,12 @@ export function findBadWindow(history: KeyHistory, timeoutMs: number, now: () =>
     return leftMs > 0 && judge(history, candidate, new Budget(maxSteps, leftMs, now)) === 'violation';
   };
   const prefixEndMs = startMs + timeoutMs * PREFIX_SHARE;
-  const { last, candidate } = shortestPrefix(history, (prefix) => isIllegal(prefix, STEPS_PER_PREFIX, prefixEndMs));
+  const { culprit, candidate } = shortestPrefix(history, (prefix) => isIllegal(prefix, STEPS_PER_PREFIX, prefixEndMs));
   const stillIllegal = (weaker: Candidate) => isIllegal(weaker, STEPS_PER_WEAKENING, startMs + timeoutMs);
-  const small = weakened(anchored(candidate, last, stillIllegal), last, stillIllegal);
+  const small = weakened(anchored(candidate, culprit, stillIllegal), culprit, stillIllegal);
   const smallest = withFewTaken(history, small, stillIllegal);
-  const core = [...(smallest.anchor ? [smallest.anchor] : []), ...smallest.kept].sort(byCall);
-  const culprit = core.includes(last) ? last : core.toSorted((x, y) => x.return! - y.return!).at(-1)!;
+  // A culprit that changed nothing may have been left out before the anchor; until it returned, it could have explained the others.
+  const core = [...new Set([...(smallest.anchor ? [smallest.anchor] : []), ...smallest.kept, culprit])].sort(byCall);
   const bounds = core.map((operation) => (smallest.bounded.has(operation) ? history.boundOf(operation) : UNBOUNDED));
   const taken = [...(smallest.taken ?? [])].sort((x, y) => x.revision - y.revision);
   return { culprit, core, bounds, taken, context: contextOf(history.operations, culprit, new Set(core)) };
@@ -108,10 +105,10 @@ function unanswered(operation: Operation): Operation {
 function shortestPrefix({ operations }: KeyHistory, isIllegal: (candidate: Candidate) => boolean) {
   const byReturn = operations.filter((operation) => operation.return !== null).sort((x, y) => x.return! - y.return!);
   const prefix = (returns: number): Candidate => {
-    const last = byReturn[returns - 1]!;
+    const culprit = byReturn[returns - 1]!;
     const kept = byReturn.slice(0, returns);
     const returned = new Set(kept);
-    const open = operations.filter((operation) => !returned.has(operation) && operation.call <= last.return!);
+    const open = operations.filter((operation) => !returned.has(operation) && operation.call <= culprit.return!);
     return { anchor: null, kept, open, bounded: new Set([...kept, ...open]), taken: null };
   };
   let legal = 0;
@@ -121,17 +118,17 @@ function shortestPrefix({ operations }: KeyHistory, isIllegal: (candidate: Candi
     if (isIllegal(prefix(middle))) illegal = middle;
     else legal = middle;
   }
-  return { last: byReturn[illegal - 1]!, candidate: prefix(illegal) };
+  return { culprit: byReturn[illegal - 1]!, candidate: prefix(illegal) };
 }
 
 /**
  * Leaves out everything that the order of revisions puts before some operation that tells the key's whole state: the latest
  * such operation from which on the history is illegal.
  */
-function anchored(whole: Candidate, last: Operation, isIllegal: (candidate: Candidate) => boolean): Candidate {
-  const place = placeOf(last) ?? Number.POSITIVE_INFINITY;
+function anchored(whole: Candidate, culprit: Operation, isIllegal: (candidate: Candidate) => boolean): Candidate {
+  const place = placeOf(culprit) ?? Number.POSITIVE_INFINITY;
   const anchors = whole.kept
-    .filter((operation) => operation !== last && stateAfter(operation) !== null && placeOf(operation)! <= place)
+    .filter((operation) => operation !== culprit && stateAfter(operation) !== null && placeOf(operation)! <= place)
     .sort((x, y) => placeOf(y)! - placeOf(x)!);
   for (let i = 0; i < anchors.length; i += i < LATEST_ANCHORS ? 1 : i) {
     const candidate = from(anchors[i]!, whole);
@@ -153,14 +150,14 @@ function from(anchor: Operation, { kept, open, bounded, taken }: Candidate): Can
  * Leaves out what is not needed for the contradiction. To drop something that changed nothing keeps a legal history legal,
  * and so does to forget how a write ended; to drop a write would not.
  */
-function weakened(whole: Candidate, last: Operation, isIllegal: (candidate: Candidate) => boolean): Candidate {
+function weakened(whole: Candidate, culprit: Operation, isIllegal: (candidate: Candidate) => boolean): Candidate {
   let smallest = whole;
   const attempt = (candidate: Candidate): boolean => {
     const stays = isIllegal(candidate);
     if (stays) smallest = candidate;
     return stays;
   };
-  const others = whole.kept.filter((operation) => operation !== last);
+  const others = whole.kept.filter((operation) => operation !== culprit);
   leaveOut(
     others.filter((operation) => !isWrite(operation)),
     (out) => attempt({ ...smallest, kept: without(smallest.kept, out) }),
