@@ -90,11 +90,12 @@ describe('a body', () => {
     ['maps of one, eight million levels deep', new Uint8Array(8 * MEBIBYTE).fill(0x81)],
   ])('of %s is refused at once, and takes no memory', (_, body) => {
     const beforeBytes = process.resourceUsage().maxRSS * 1024;
-    // Processor time: what else runs on the machine is not the body's fault.
+    // Processor time: what else runs on the machine is not the body's fault. Both bounds leave room for the engine's own work, and are far
+    // below what believing the body would take: hundreds of MiB, and many seconds.
     const start = process.cpuUsage();
     expect(() => decodeBody(body)).toThrow(RangeError);
     const { user, system } = process.cpuUsage(start);
-    expect((user + system) / 1000, 'ms of processor time').toBeLessThan(500);
-    expect(process.resourceUsage().maxRSS * 1024 - beforeBytes).toBeLessThan(16 * MEBIBYTE);
+    expect((user + system) / 1000, 'ms of processor time').toBeLessThan(1500);
+    expect(process.resourceUsage().maxRSS * 1024 - beforeBytes).toBeLessThan(64 * MEBIBYTE);
   });
 });
