@@ -1,4 +1,6 @@
-/** How large a command is in the log (entry.ts), without encoding it: for batches and entries that hold only so much. */
+/** How large a command is, in the log (entry.ts) and when it is applied, without doing either: for batches and entries that hold so much. */
+import type { Command } from './commands.ts';
+import { MAX_VALUE_BYTES } from './limits.ts';
 
 /**
  * Array header, op and pool 1 byte each; key, id and value headers up to 5; digests 18 each; seq and acked 9 each; condition
@@ -19,4 +21,10 @@ export function commandBytes(command: unknown): number {
     (typeof id === 'string' ? id.length : 0) +
     (Array.isArray(revisions) ? revisions.length * REVISION_BYTES : 0)
   );
+}
+
+/** An append writes the whole value again: a byte may become a version of 1 MiB. */
+export function maxWrittenBytes(command: Command): number {
+  if (command.op === 'delete') return 0;
+  return command.op === 'append' ? MAX_VALUE_BYTES : command.value.byteLength;
 }

@@ -7,7 +7,7 @@
  */
 import type { Sql } from '../peer/sql.ts';
 import type { AppliedEntry, SnapshotPage, StateMachine, StateMachineFactory } from '../peer/state-machine.ts';
-import { commandBytes } from './command-bytes.ts';
+import { commandBytes, maxWrittenBytes } from './command-bytes.ts';
 import { isCommand, isQuery } from './command-schema.ts';
 import type { Answer, Command, CommandResult, Query } from './commands.ts';
 import { decodeEntry, type Entry, encodeEntry } from './entry.ts';
@@ -31,6 +31,7 @@ const APPLY_VERSION = 1;
 
 export class KeyValueStore implements StateMachine {
   readonly applyVersion = APPLY_VERSION;
+  writtenBytes = 0;
   readonly #sql: Sql;
   /** This peer's own settings: they act only in entries that it encodes. */
   readonly #limits: EntryLimits;
@@ -74,6 +75,10 @@ export class KeyValueStore implements StateMachine {
 
   commandBytes(command: unknown): number {
     return commandBytes(command);
+  }
+
+  maxWrittenBytes(command: unknown): number {
+    return maxWrittenBytes(command as Command);
   }
 
   encodeEntry(commands: readonly unknown[]): Uint8Array {
@@ -191,6 +196,7 @@ export class KeyValueStore implements StateMachine {
     return commands.map((command, i) => {
       const store: StoreVersion = (version, value) => {
         this.#recycling.store(meta, seenFrom, version, value);
+        this.writtenBytes += value.byteLength;
         live.set(i, version);
       };
       return sessions.once(command.session, limits, () =>

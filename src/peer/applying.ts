@@ -5,6 +5,9 @@
  */
 import type { Peer } from './peer.ts';
 
+/** What a turn writes before it leaves the rest to the next one; its last entry may exceed it. */
+const TURN_WRITTEN_BYTES = 16 * 1024 * 1024;
+
 export class Applying {
   readonly #peer: Peer;
   #appliedThisTurn = false;
@@ -33,6 +36,8 @@ export class Applying {
     const { storage, stateMachine, counters, proposals } = this.#peer;
     this.#gatherWrites();
     this.#peer.wrote = true;
+    this.#mustHousekeep = true;
+    const writtenBefore = stateMachine.writtenBytes;
     for (const { entry } of storage.entries(fromIndex, toIndex)) {
       const { index, term, elapsedMs, payload } = entry;
       if (!this.#peer.understands(entry)) {
@@ -43,9 +48,12 @@ export class Applying {
       const results = stateMachine.apply({ index, term, elapsedMs, data });
       counters.commands += results.length;
       proposals.applied(index, term, results);
+      if (index < toIndex && stateMachine.writtenBytes - writtenBefore > TURN_WRITTEN_BYTES) {
+        this.#applied(index);
+        return this.applyCommitted();
+      }
     }
     this.#applied(toIndex);
-    this.#mustHousekeep = true;
   }
 
   /** On a leader they are put off; where this turn has written already, nothing is won by that. */

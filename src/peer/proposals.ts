@@ -8,6 +8,8 @@ import type { StateMachine } from './state-machine.ts';
 /** A row holds 2 MB at most, with the entry's envelope. */
 const ENTRY_BYTES = 1_900_000;
 const ENTRY_COMMANDS = 4096;
+/** An entry is applied in one turn, whose writes are one commit. One command may exceed it. */
+const ENTRY_WRITTEN_BYTES = 128 * 1024 * 1024;
 const QUEUE_BYTES = 16 * 1024 * 1024;
 const QUEUE_COMMANDS = 10_000;
 
@@ -44,10 +46,13 @@ export class Proposals {
   /** The front of the queue, as much as one entry holds; null if nothing waits. It stays queued until `appended`. */
   nextBatch(): { data: Uint8Array; count: number } | null {
     let bytes = 0;
+    let writtenBytes = 0;
     let count = 0;
     for (const waiting of this.#queue) {
-      if (count > 0 && (bytes + waiting.bytes > ENTRY_BYTES || count >= ENTRY_COMMANDS)) break;
       bytes += waiting.bytes;
+      writtenBytes += this.#stateMachine.maxWrittenBytes(waiting.command);
+      const isFull = bytes > ENTRY_BYTES || writtenBytes > ENTRY_WRITTEN_BYTES || count >= ENTRY_COMMANDS;
+      if (count > 0 && isFull) break;
       count += 1;
     }
     if (count === 0) return null;

@@ -47,6 +47,10 @@ export interface StateMachine {
   accepts(command: unknown): boolean;
   /** An upper bound of what `command` adds to an entry, in bytes. */
   commandBytes(command: unknown): number;
+  /** The most that applying `command` may write, in bytes: that may be far more than it adds to an entry. */
+  maxWrittenBytes(command: unknown): number;
+  /** What this instance has written for commands so far, in bytes: the peer ends a turn when it is much. */
+  readonly writtenBytes: number;
   /**
    * One entry from a batch of accepted commands, in order. Called on the leader only: what its own settings
    * contribute (quotas, for example) goes into the entry, so that `apply` depends on nothing else.

@@ -13,6 +13,7 @@ export interface Add {
 
 export class Counters implements StateMachine {
   readonly applyVersion = 1;
+  readonly writtenBytes = 0;
   readonly #sql: Sql;
   #logTimeMs = 0;
 
@@ -39,6 +40,10 @@ export class Counters implements StateMachine {
 
   commandBytes(): number {
     return 96;
+  }
+
+  maxWrittenBytes(): number {
+    return 0;
   }
 
   encodeEntry(commands: readonly unknown[]): Uint8Array {

@@ -67,6 +67,9 @@ export class Disk {
   alarm: SetAlarm | null = null;
   /** Statements that wrote; setting the alarm is none. */
   statementsWritten = 0;
+  /** What the largest turn so far has written. */
+  largestTurnBytes = 0;
+  #turnBytes = 0;
   #durableAlarm: SetAlarm | null = null;
 
   constructor(scheduler: Scheduler) {
@@ -78,11 +81,13 @@ export class Disk {
     return {
       exec: (statement: string, ...parameters: SqlValue[]): SqlRow[] => {
         if (refused()) throw new Error(STORAGE_REFUSED);
-        checkLimits(parameters);
+        const bytes = checkedBytes(parameters);
         const kind = kindOf(statement);
         if (kind === 'read') return this.#sql.exec(statement, ...parameters);
         this.statementsWritten += 1;
         this.write();
+        this.#turnBytes += bytes;
+        this.largestTurnBytes = Math.max(this.largestTurnBytes, this.#turnBytes);
         if (kind === 'log') this.logRowTurn.set(parameters[0] as number, this.#turn);
         else if (kind === 'state')
           this.#noteVote({ term: parameters[0] as number, votedFor: parameters[1] as number | null });
@@ -114,6 +119,7 @@ export class Disk {
   write(): void {
     if (this.#turnOpen) return;
     this.#turnOpen = true;
+    this.#turnBytes = 0;
     this.#turn += 1;
     const turn = this.#turn;
     const generation = this.#generation;
@@ -217,8 +223,8 @@ function recordOf([term, , , leaderId, round]: readonly SqlValue[]): StoredRecor
   return { term: term as number, leaderId: leaderId as number, round: round as number };
 }
 
-/** Limits of production that the local runtime does not enforce. */
-function checkLimits(parameters: readonly SqlValue[]): void {
+/** How large they are; checked against limits of production that the local runtime does not enforce. */
+function checkedBytes(parameters: readonly SqlValue[]): number {
   if (parameters.length > MAX_PARAMETERS) throw new Error(`${parameters.length} bound parameters`);
   let bytes = 0;
   for (const value of parameters) {
@@ -226,6 +232,7 @@ function checkLimits(parameters: readonly SqlValue[]): void {
     else if (typeof value === 'string') bytes += value.length;
   }
   if (bytes > MAX_ROW_BYTES) throw new Error(`a row of ${bytes} bytes`);
+  return bytes;
 }
 
 type StatementKind = 'read' | 'quiescence' | 'log' | 'state' | 'staging' | 'installing' | 'write';
