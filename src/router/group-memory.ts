@@ -10,6 +10,8 @@ import type { RouterPlatform } from './platform.ts';
 export class GroupMemory {
   readonly group: string;
   readonly identities: IdentityPool;
+  /** Of writes that ask one peer only: that peer may be dead, and must not hold up those that ask whoever leads. */
+  readonly identitiesForOnePeer: IdentityPool;
   readonly calls: SharedCalls;
   readonly #platform: RouterPlatform;
   readonly #firstMembers: readonly Member[];
@@ -28,6 +30,7 @@ export class GroupMemory {
   constructor(group: string, platform: RouterPlatform, firstMembers: readonly Member[], coalescing: boolean) {
     this.group = group;
     this.identities = new IdentityPool(platform);
+    this.identitiesForOnePeer = new IdentityPool(platform);
     this.calls = new SharedCalls(platform, group, coalescing);
     this.#platform = platform;
     this.#firstMembers = firstMembers;

@@ -3,7 +3,7 @@
 import { commandBytes } from '../kv/command-bytes.ts';
 import type { Command, CommandResult, Condition, SessionRef } from '../kv/commands.ts';
 import type { Budget } from './budget.ts';
-import type { Lease, LeaseEnd } from './identity.ts';
+import { type Lease, type LeaseEnd, MAX_IDENTITIES } from './identity.ts';
 import { askLeader, type LeaderAnswer } from './leader-request.ts';
 import { type Failed, failed } from './outcome.ts';
 import { parseCommandResult } from './peer-replies.ts';
@@ -12,8 +12,8 @@ import type { RouterContext } from './survey.ts';
 
 /** A try of a write carries up to 1 MiB to the leader and on to a majority. */
 export const WRITE_TRY_MS = 1500;
-/** A router's identity may have expired, and so may the next one if the group was founded anew meanwhile. */
-const MAX_NEW_IDENTITIES = 3;
+/** All identities of a pool may have expired, if the group was founded anew, say; then a new one does. */
+const MAX_LEASES = MAX_IDENTITIES + 1;
 
 export type WriteOperation =
   | {
@@ -61,9 +61,10 @@ async function writeAsRouter(
   request: Write,
   budget: Budget,
 ): Promise<WriteOutcome> {
-  const { identities } = context.directory.of(group);
-  for (let i = 0; i < MAX_NEW_IDENTITIES; i += 1) {
-    const lease = await identities.acquire(budget.deadlineMs);
+  const { identities, identitiesForOnePeer } = context.directory.of(group);
+  const pool = request.peer === null ? identities : identitiesForOnePeer;
+  for (let i = 0; i < MAX_LEASES; i += 1) {
+    const lease = await pool.acquire(budget.deadlineMs);
     if (lease === 'full') return failed('overloaded');
     if (lease === 'late') return failed('no_leader');
     let end: LeaseEnd = 'unknown';

@@ -260,6 +260,28 @@ describe('writes under the identities of the router', () => {
     }
   });
 
+  test('of a group that was created anew are all done, though every identity of a thousand at once is unknown there', async () => {
+    const { router, peers } = foundedRouter();
+    const atOnce = (count: number) =>
+      router.run(
+        Promise.all(Array.from({ length: count }, (_, i) => router.groups.write('default', put(`${i}`, 'v')))),
+      );
+    await atOnce(1000);
+    peers.found('default', members(...HINTS_OF_THREE));
+    expect((await atOnce(300)).filter(({ ok }) => !ok)).toEqual([]);
+  });
+
+  test('that ask one peer, which is dead, hold up no others', async () => {
+    const { router, peers } = foundedRouter();
+    peers.fate = ({ object }) => (object === 'default/3.1' ? 'hang' : 'pass');
+    const asked = Array.from({ length: 8 }, () => router.groups.write('default', put('a', 'v', { peer: '3' })));
+    const { result, tookMs } = await router.timed(router.groups.write('default', put('b', 'v')));
+    expect(result.ok).toBe(true);
+    expect(tookMs).toBeLessThan(100);
+    const outcomes = await router.run(Promise.all(asked));
+    expect(outcomes.some(({ ok }) => ok)).toBe(false);
+  });
+
   test('no room for new sessions is overload', async () => {
     const { router, peers } = foundedRouter();
     const reply = { type: 'result' as const, result: { type: 'sessions_full' }, ageMs: null };
