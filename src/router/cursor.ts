@@ -1,4 +1,4 @@
-/** Where a listing goes on. A cursor is good for one group, prefix and encoding: it carries a digest of them. */
+/** Where a listing goes on. A cursor is good for one group, prefix and encoding: it carries the group's id, and a digest of the rest. */
 import { decode, encode } from '../encoding/message-pack.ts';
 import { MAX_KEY_BYTES } from '../kv/limits.ts';
 import { fromBase64Url, toBase64Url } from './base64.ts';
@@ -7,6 +7,8 @@ import { invalid } from './problem.ts';
 import { z } from './validation.ts';
 
 export interface Cursor {
+  /** Of the group that answered: one that was deleted and created anew by the same name has other revisions. */
+  readonly groupId: string;
   /** All pages of a listing show the store at this revision. */
   readonly revision: number;
   /** The page holds keys greater than this one. */
@@ -20,9 +22,10 @@ export interface Listing {
   readonly encoding: string;
 }
 
-const VERSION = 1;
-/** Version, revision, key and digest in MessagePack take at most 80 bytes more than the key. */
-export const MAX_CURSOR_CHARACTERS = Math.ceil(((MAX_KEY_BYTES + 80) * 4) / 3);
+const VERSION = 2;
+const MAX_GROUP_ID_CHARACTERS = 64;
+/** Version, revision, key, digest and id in MessagePack take at most 150 bytes more than the key. */
+export const MAX_CURSOR_CHARACTERS = Math.ceil(((MAX_KEY_BYTES + 150) * 4) / 3);
 
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -31,6 +34,7 @@ const schema = z.tuple([
   z.int().nonnegative(),
   z.instanceof(Uint8Array).refine((key) => key.byteLength >= 1 && key.byteLength <= MAX_KEY_BYTES && isUtf8(key)),
   z.instanceof(Uint8Array),
+  z.string().max(MAX_GROUP_ID_CHARACTERS),
 ]);
 
 function isUtf8(bytes: Uint8Array): boolean {
@@ -46,8 +50,8 @@ function belonging({ group, prefix, encoding }: Listing): Promise<Uint8Array> {
   return digestOf(group, prefix, encoding);
 }
 
-export async function encodeCursor({ revision, after }: Cursor, listing: Listing): Promise<string> {
-  return toBase64Url(encode([VERSION, revision, after, await belonging(listing)]));
+export async function encodeCursor({ revision, after, groupId }: Cursor, listing: Listing): Promise<string> {
+  return toBase64Url(encode([VERSION, revision, after, await belonging(listing), groupId]));
 }
 
 /** Throws the 400 problem on what `encodeCursor` did not make for this listing. */
@@ -55,11 +59,11 @@ export async function parseCursor(text: string, listing: Listing): Promise<Curso
   const bytes = text.length <= MAX_CURSOR_CHARACTERS ? fromBase64Url(text) : null;
   const fields = bytes === null ? null : decodeFields(bytes);
   if (fields === null) throw invalid('The cursor is malformed.');
-  const [, revision, after, given] = fields;
+  const [, revision, after, given, groupId] = fields;
   const expected = await belonging(listing);
   const same = given.length === expected.length && given.every((byte, i) => byte === expected[i]);
   if (!same) throw invalid('The cursor belongs to another listing: group, prefix and encoding must stay the same.');
-  return { revision, after };
+  return { revision, after, groupId };
 }
 
 function decodeFields(bytes: Uint8Array): z.infer<typeof schema> | null {

@@ -4,6 +4,7 @@ import { Budget } from './budget.ts';
 import { type Cursor, encodeCursor, type Listing, parseCursor } from './cursor.ts';
 import { digest, digestOf } from './digest.ts';
 import { entityTag, parseReadCondition, parseWriteCondition } from './entity-tag.ts';
+import type { Failed } from './outcome.ts';
 import { itemsThatFit, pageJson } from './page-json.ts';
 import { failureProblem, invalid, Problem } from './problem.ts';
 import { type Parameters, parseQuery } from './query-string.ts';
@@ -51,7 +52,7 @@ function readHeaders(revision: number, ageMs: number | null, stale: boolean): Re
   return headers;
 }
 
-function answerOf(outcome: ReadOutcome): { answer: Answer; ageMs: number | null } {
+function answerOf(outcome: ReadOutcome): Extract<ReadOutcome, { ok: true }> {
   if (!outcome.ok) throw failureProblem(outcome.failure);
   return outcome;
 }
@@ -92,22 +93,32 @@ async function listKeys(c: RouterRequest, parameters: Parameters): Promise<Respo
   const listing: Listing = { group: c.get('target').group, prefix: list.prefix, encoding: list.encoding };
   let cursor = list.cursor === null ? null : await parseCursor(list.cursor, listing);
   const budget = new Budget(platform);
+  const stale = consistency === 'stale';
+  // Nothing but deleted keys so far: a page has an item if there is one.
+  let soFar: Response | null = null;
   for (;;) {
     const query = { type: 'list' as const, prefix: list.prefix, limit: list.limit, ...startOf(cursor) };
     const outcome = await groups.read(listing.group, { query, consistency, peer: parameters.peer ?? null }, budget);
-    const { answer, ageMs } = answerOf(outcome);
-    const stale = consistency === 'stale';
-    const page = pageOf(answer, stale, readHeaders(storeRevision(answer), ageMs, stale));
-    // Nothing but deleted keys so far: a page has an item if there is one.
-    if (page.items.length > 0 || page.nextAfter === null || budget.spent) {
-      return listResponse(list, listing, page, readHeaders(page.storeRevision, ageMs, stale));
-    }
-    cursor = { revision: page.revision, after: page.nextAfter };
+    // The client goes on from there, where it would begin again otherwise.
+    if (!outcome.ok && soFar !== null && nothingWasDone(outcome)) return soFar;
+    const { answer, ageMs, groupId } = answerOf(outcome);
+    const headers = readHeaders(storeRevision(answer), ageMs, stale);
+    if (cursor !== null && cursor.groupId !== groupId)
+      throw new Problem('revision_compacted', 'The group was created anew: start the listing again.', headers);
+    const page = pageOf(answer, stale, headers);
+    const response = await listResponse(list, listing, page, groupId, headers);
+    if (page.items.length > 0 || page.nextAfter === null || budget.spent) return response;
+    cursor = { revision: page.revision, after: page.nextAfter, groupId };
+    soFar = response;
   }
 }
 
 function startOf(cursor: Cursor | null): { after: Uint8Array | null; revision: number | null } {
-  return cursor ?? { after: null, revision: null };
+  return { after: cursor?.after ?? null, revision: cursor?.revision ?? null };
+}
+
+function nothingWasDone({ failure: { type } }: Failed): boolean {
+  return type === 'no_leader' || type === 'peer_unreachable' || type === 'overloaded';
 }
 
 type Page = Extract<Answer, { type: 'page' }>;
@@ -134,12 +145,13 @@ async function listResponse(
   { encoding }: ListParameters,
   listing: Listing,
   page: Page,
+  groupId: string,
   headers: Record<string, string>,
 ): Promise<Response> {
   const items = itemsThatFit(page.items, encoding);
   const last = page.items[items.length - 1];
   const after = items.length < page.items.length ? (last?.key ?? null) : page.nextAfter;
-  const cursor = after === null ? null : await encodeCursor({ revision: page.revision, after }, listing);
+  const cursor = after === null ? null : await encodeCursor({ revision: page.revision, after, groupId }, listing);
   headers['Content-Type'] = 'application/json';
   return new Response(pageJson(items, cursor, page.revision), { headers });
 }

@@ -32,9 +32,15 @@ export interface LeaderRequest<T> extends Trip {
 }
 
 /** `uncertain`: an earlier try of this request may have been applied, or may be yet. */
-export type LeaderAnswer<T> = ({ readonly ok: true; readonly result: T; readonly ageMs: number | null } | Failed) & {
-  readonly uncertain: boolean;
-};
+export type LeaderAnswer<T> = (Answered<T> | Failed) & { readonly uncertain: boolean };
+
+export interface Answered<T> {
+  readonly ok: true;
+  readonly result: T;
+  readonly ageMs: number | null;
+  /** Of the group that answered. */
+  readonly groupId: string;
+}
 
 export function askLeader<T>(context: RouterContext, request: LeaderRequest<T>): Promise<LeaderAnswer<T>> {
   return new LeaderConversation(context, request).run();
@@ -101,7 +107,7 @@ class LeaderConversation<T> {
     const { view, reply } = arrival;
     if (view.groupId === null) return this.#unfounded(member);
     this.#learn(member, view);
-    if (!view.founding || reply.type !== 'not_leader') return this.#handle(member, reply);
+    if (!view.founding || reply.type !== 'not_leader') return this.#handle(member, view.groupId, reply);
     this.#search.refused(member.id);
     return this.#lookUp();
   }
@@ -134,13 +140,13 @@ class LeaderConversation<T> {
     if (reply !== null) this.#memory.learn(reply.view);
   }
 
-  async #handle(member: Member, answer: ClientReply): Promise<Ended<T>> {
+  async #handle(member: Member, groupId: string, answer: ClientReply): Promise<Ended<T>> {
     switch (answer.type) {
       case 'result': {
         const result = this.#request.parse(answer.result);
         if (result === null) break;
         this.#memory.leads(member.id);
-        return { ok: true, result, ageMs: answer.ageMs, uncertain: this.#uncertain };
+        return { ok: true, result, ageMs: answer.ageMs, groupId, uncertain: this.#uncertain };
       }
       case 'not_leader':
         this.#search.refused(member.id);

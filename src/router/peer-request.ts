@@ -2,7 +2,7 @@
 import type { ClientReply, Member, PeerId } from '../peer/protocol.ts';
 import type { Budget } from './budget.ts';
 import { awaitReady, DEFAULT_GROUP, makeReady } from './founding.ts';
-import type { LeaderAnswer, LeaderRequest } from './leader-request.ts';
+import type { Answered, LeaderAnswer, LeaderRequest } from './leader-request.ts';
 import { type Failed, failed } from './outcome.ts';
 import { callPeer, QUICK_CALL_MS } from './peer-call.ts';
 import type { RouterContext } from './survey.ts';
@@ -10,7 +10,7 @@ import type { RouterContext } from './survey.ts';
 /** A peer that was just reset comes back within this many tries. */
 const MAX_TRIES = 3;
 
-type Ended<T> = { readonly ok: true; readonly result: T; readonly ageMs: number | null } | Failed | null;
+type Ended<T> = Answered<T> | Failed | null;
 
 export interface PeerRequest<T> extends LeaderRequest<T> {
   /** As the client wrote it. */
@@ -106,15 +106,15 @@ class PeerConversation<T> {
     }
     if (reply.view.groupId === null) return this.#unfounded();
     directory.of(group).learn(reply.view);
-    return this.#handle(reply.replies[0], reply.view.leader);
+    return this.#handle(reply.replies[0], reply.view.groupId, reply.view.leader);
   }
 
-  #handle(answer: ClientReply | undefined, leader: PeerId | null): Ended<T> {
+  #handle(answer: ClientReply | undefined, groupId: string, leader: PeerId | null): Ended<T> {
     const { parse, leads, writes } = this.#request;
     switch (answer?.type) {
       case 'result': {
         const result = parse(answer.result);
-        if (result !== null) return { ok: true, result, ageMs: answer.ageMs };
+        if (result !== null) return { ok: true, result, ageMs: answer.ageMs, groupId };
         break;
       }
       case 'not_leader':

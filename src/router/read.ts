@@ -25,8 +25,13 @@ export interface Read {
   readonly peer: string | null;
 }
 
-/** `ageMs`: how old the answering peer's contact with its leader was; null: it had none since its start. */
-export type ReadOutcome = { readonly ok: true; readonly answer: Answer; readonly ageMs: number | null } | Failed;
+/**
+ * `ageMs`: how old the answering peer's contact with its leader was; null: it had none since its start. `groupId`: of the group that
+ * answered.
+ */
+export type ReadOutcome =
+  | { readonly ok: true; readonly answer: Answer; readonly ageMs: number | null; readonly groupId: string }
+  | Failed;
 
 export async function read(context: RouterContext, group: string, request: Read, budget: Budget): Promise<ReadOutcome> {
   const { query, consistency, peer } = request;
@@ -45,7 +50,9 @@ export async function read(context: RouterContext, group: string, request: Read,
 }
 
 function outcome(answer: LeaderAnswer<Answer>): ReadOutcome {
-  return answer.ok ? { ok: true, answer: answer.result, ageMs: answer.ageMs } : { ok: false, failure: answer.failure };
+  if (!answer.ok) return { ok: false, failure: answer.failure };
+  const { result, ageMs, groupId } = answer;
+  return { ok: true, answer: result, ageMs, groupId };
 }
 
 /** Any peer will do: the one that answered last time first, then the others in turn. */
@@ -55,7 +62,7 @@ async function readStale(context: RouterContext, group: string, query: Query, bu
   let lookups = 0;
   while (!budget.spent) {
     const round = await askInTurn(context, group, query, budget);
-    if (round.type === 'answer') return { ok: true, answer: round.answer, ageMs: round.ageMs };
+    if (round.type === 'answer') return { ok: true, ...round.answered };
     if (round.type === 'refused') return failed('not_understood');
     if (round.type === 'behind') behindRounds += 1;
     if (round.type === 'overloaded') overloadedRounds += 1;
@@ -73,7 +80,10 @@ async function readStale(context: RouterContext, group: string, query: Query, bu
 }
 
 type Round =
-  | { readonly type: 'answer'; readonly answer: Answer; readonly ageMs: number | null }
+  | {
+      readonly type: 'answer';
+      readonly answered: Pick<Extract<ReadOutcome, { ok: true }>, 'answer' | 'ageMs' | 'groupId'>;
+    }
   | { readonly type: 'behind' | 'overloaded' | 'refused' | 'unfounded' | 'silence' };
 
 async function askInTurn(context: RouterContext, group: string, query: Query, budget: Budget): Promise<Round> {
@@ -106,7 +116,7 @@ async function askInTurn(context: RouterContext, group: string, query: Query, bu
       continue;
     }
     memory.staleReader = member.id;
-    return { type: 'answer', answer, ageMs: said.ageMs };
+    return { type: 'answer', answered: { answer, ageMs: said.ageMs, groupId: view.groupId } };
   }
   return round;
 }

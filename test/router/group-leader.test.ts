@@ -285,7 +285,8 @@ describe('stale reads', () => {
     const { router, group, peers } = foundedRouter();
     group.leader = 1;
     const outcome = await router.run(router.groups.read('default', get('a', 'stale')));
-    expect(outcome).toEqual({ ok: true, answer: { type: 'missing', revision: 0 }, ageMs: 7 });
+    const { groupId } = group;
+    expect(outcome).toEqual({ ok: true, answer: { type: 'missing', revision: 0 }, ageMs: 7, groupId });
     await router.run(router.groups.read('default', get('a', 'stale')));
     const [first, second] = peers.calls;
     expect(second?.object).toBe(first?.object);

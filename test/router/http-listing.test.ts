@@ -155,6 +155,8 @@ describe('parameters', () => {
 
 describe('a cursor', () => {
   const base = { group: 'default', prefix: text.encode('a'), encoding: 'utf8' };
+  /** As the fakes call the first group. */
+  const groupId = 'group-1';
 
   async function outcome(cursor: string, query = '?prefix=a'): Promise<string> {
     const server = await serverWith('a1', 'a2', 'ab1');
@@ -162,18 +164,18 @@ describe('a cursor', () => {
   }
 
   test('goes with its group, prefix and encoding', async () => {
-    const cursor = await encodeCursor({ revision: 3, after: text.encode('a1') }, base);
+    const cursor = await encodeCursor({ revision: 3, after: text.encode('a1'), groupId }, base);
     expect(await outcome(cursor)).toBe('200');
     expect(await outcome(cursor, '?prefix=ab')).toBe('400 invalid_request');
     expect(await outcome(cursor, '?prefix=')).toBe('400 invalid_request');
     expect(await outcome(cursor, '?prefix=a&encoding=base64')).toBe('400 invalid_request');
-    expect(await outcome(await encodeCursor({ revision: 3, after: text.encode('a1') }, { ...base, group: 'g' }))).toBe(
-      '400 invalid_request',
-    );
+    expect(
+      await outcome(await encodeCursor({ revision: 3, after: text.encode('a1'), groupId }, { ...base, group: 'g' })),
+    ).toBe('400 invalid_request');
   });
 
   test('that was tampered with is 400', async () => {
-    const cursor = await encodeCursor({ revision: 3, after: text.encode('a1') }, base);
+    const cursor = await encodeCursor({ revision: 3, after: text.encode('a1'), groupId }, base);
     expect(await outcome(`${cursor}A`)).toBe('400 invalid_request');
     expect(await outcome(cursor.slice(0, -1))).toBe('400 invalid_request');
     expect(await outcome(`A${cursor.slice(1)}`)).toBe('400 invalid_request');
@@ -187,11 +189,23 @@ describe('a cursor', () => {
     ['a fraction', { revision: 0.5, after: text.encode('a1') }],
     ['a revision that never was', { revision: 99, after: text.encode('a1') }],
   ])('with %s is 400', async (_, fields) => {
-    expect(await outcome(await encodeCursor(fields, base))).toBe('400 invalid_request');
+    expect(await outcome(await encodeCursor({ ...fields, groupId }, base))).toBe('400 invalid_request');
+  });
+
+  test.each([10, 2])('of a group that was deleted and created anew since (at revision %i) is 410', async (writes) => {
+    const server = new TestServer();
+    await server.fetch('POST', '/groups/g');
+    for (const key of ['a', 'b', 'c', 'd']) await server.fetch('PUT', `/groups/g/kv/${key}`, { body: 'old' });
+    const first = (await (await server.fetch('GET', '/groups/g/kv?limit=2')).json()) as Page;
+    await server.fetch('DELETE', '/groups/g');
+    await server.fetch('POST', '/groups/g');
+    for (let i = 0; i < writes; i += 1) await server.fetch('PUT', `/groups/g/kv/x${i}`, { body: 'new' });
+    const next = await server.outcome('GET', `/groups/g/kv?limit=2&cursor=${first.cursor}`);
+    expect(next).toBe('410 revision_compacted');
   });
 
   test('of a revision that a stale peer has not reached is 503', async () => {
-    const cursor = await encodeCursor({ revision: 99, after: text.encode('a1') }, base);
+    const cursor = await encodeCursor({ revision: 99, after: text.encode('a1'), groupId }, base);
     expect(await outcome(cursor, '?consistency=stale&prefix=a')).toBe('503 no_leader');
   });
 
