@@ -100,13 +100,17 @@ export class SessionsOfEntry {
     return { ...result, replayed: false };
   }
 
-  /** Writes the sessions that were touched. */
-  store(): void {
+  /** Writes the sessions that were touched; returns how many bytes of replies these were. */
+  store(): number {
+    let writtenBytes = 0;
     for (const { session, before } of this.#touched.values()) {
       this.#beforeChange(session.pool, session.id);
-      this.#memory.keep({ session, hash: storeSession(this.#sql, this.#meta, session, before) });
+      const { hash, bytes } = storeSession(this.#sql, this.#meta, session, before);
+      this.#memory.keep({ session, hash });
+      writtenBytes += bytes;
     }
     this.#touched.clear();
+    return writtenBytes;
   }
 
   #find(ref: SessionRef): Session | null {

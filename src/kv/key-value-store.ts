@@ -32,6 +32,7 @@ const APPLY_VERSION = 1;
 export class KeyValueStore implements StateMachine {
   readonly applyVersion = APPLY_VERSION;
   writtenBytes = 0;
+  readonly #examined = { keys: 0 };
   readonly #sql: Sql;
   /** This peer's own settings: they act only in entries that it encodes. */
   readonly #limits: EntryLimits;
@@ -102,8 +103,12 @@ export class KeyValueStore implements StateMachine {
     const results = entry === null ? [] : this.#applyCommands(entry, meta, sessions);
     const budget = COMPACTIONS_PER_COMMAND * results.length + MAX_IDLE_COMPACTIONS;
     compact(this.#sql, meta, budget, entry?.limits.historyLimitBytes ?? null, this.#compaction);
-    sessions.store();
+    this.writtenBytes += sessions.store();
     return results;
+  }
+
+  get examinedKeys(): number {
+    return this.#examined.keys;
   }
 
   acceptsQuery(query: unknown): boolean {
@@ -111,7 +116,7 @@ export class KeyValueStore implements StateMachine {
   }
 
   query(query: unknown): Answer {
-    return answer(this.#sql, this.#restoredMeta(), query as Query);
+    return answer(this.#sql, this.#restoredMeta(), query as Query, this.#examined);
   }
 
   stateHash(): string {

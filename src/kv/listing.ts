@@ -41,16 +41,17 @@ export const KEYS_AT_REVISION = `
       (SELECT newest.mod_revision FROM kv_versions AS newest
          WHERE newest.key = keys.key AND newest.mod_revision <= ? ORDER BY newest.mod_revision DESC LIMIT 1)`;
 
-/** What is asked of the state that has these revisions. */
+/** What is asked of the state that has these revisions. The keys that it looks at are added to `total`. */
 export function answer(
   sql: Sql,
   { revision: storeRevision, compactedRevision }: Pick<Meta, 'revision' | 'compactedRevision'>,
   query: Query,
+  total: { keys: number },
 ): Answer {
   if (query.type === 'get') return answerGet(sql, query.key, storeRevision);
   const revision = query.revision ?? storeRevision;
   if (revision <= storeRevision && revision >= compactedRevision)
-    return answerList(sql, query, revision, storeRevision);
+    return answerList(sql, query, revision, storeRevision, total);
   // Nothing is to be read, and yet it is: a superseded instance must not answer, and its storage refuses.
   sql.exec('SELECT 1 FROM kv_versions LIMIT 1');
   return { type: revision > storeRevision ? 'behind' : 'compacted', revision: storeRevision };
@@ -68,7 +69,13 @@ function answerGet(sql: Sql, key: Uint8Array, revision: number): Answer {
   return { type: 'value', item, revision };
 }
 
-function answerList(sql: Sql, query: ListQuery, revision: number, storeRevision: number): Page {
+function answerList(
+  sql: Sql,
+  query: ListQuery,
+  revision: number,
+  storeRevision: number,
+  total: { keys: number },
+): Page {
   const items: KeyValue[] = [];
   let pageBytes = 0;
   let examined = 0;
@@ -80,6 +87,7 @@ function answerList(sql: Sql, query: ListQuery, revision: number, storeRevision:
     // One more than fits tells whether anything follows; among many deleted keys the steps grow.
     const wanted = Math.min(KEYS_PER_STATEMENT, Math.max(query.limit - items.length + 1, examined));
     const keys = keysAtRevision(sql, query.prefix, last, revision, wanted);
+    total.keys += keys.length;
     for (const { key, item, valueBytes, value } of keys) {
       if (item !== null) {
         const itemBytes = key.byteLength + valueBytes;

@@ -87,19 +87,20 @@ export function insertSession(
   );
 }
 
-/** Writes a session as it is after an entry, and returns its hash; `before`: what is stored, null without. */
+/** Writes a session as it is after an entry, and returns its hash and the bytes of its replies; `before`: what is stored, null without. */
 export function storeSession(
   sql: Sql,
   meta: Meta,
   session: Session,
   before: { readonly hash: Uint8Array; readonly lastUsedMs: number } | null,
-): Uint8Array {
+): { hash: Uint8Array; bytes: number } {
   const replies = encodeReplies(session.replies);
+  const bytes = replies.byteLength;
   const hash = sessionHash(session, replies);
   meta.sum.add(hash);
   if (before === null) {
     insertSession(sql, 'kv_sessions', session, replies, hash);
-    return hash;
+    return { hash, bytes };
   }
   meta.sum.subtract(before.hash);
   const fields: SqlValue[] = [session.acked, session.highest, hash, replies, session.pool, session.id];
@@ -107,7 +108,7 @@ export function storeSession(
   // A statement that names an indexed column writes the index as well, whether or not the value is another one.
   if (before.lastUsedMs === session.lastUsedMs) sql.exec(`UPDATE kv_sessions SET ${set}`, ...fields);
   else sql.exec(`UPDATE kv_sessions SET last_used_ms = ?, ${set}`, session.lastUsedMs, ...fields);
-  return hash;
+  return { hash, bytes };
 }
 
 export function deleteSession(sql: Sql, meta: Meta, pool: Pool, id: string, hash: Uint8Array): void {

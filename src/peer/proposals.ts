@@ -7,7 +7,8 @@ import type { StateMachine } from './state-machine.ts';
 
 /** A row holds 2 MB at most, with the entry's envelope. */
 const ENTRY_BYTES = 1_900_000;
-const ENTRY_COMMANDS = 4096;
+/** Each may be of another session, and all of these are in memory while the entry is applied: some 60 kB with 256 replies. */
+const ENTRY_COMMANDS = 512;
 /** An entry is applied in one turn, whose writes are one commit. One command may exceed it. */
 const ENTRY_WRITTEN_BYTES = 128 * 1024 * 1024;
 const QUEUE_BYTES = 16 * 1024 * 1024;

@@ -6,6 +6,8 @@ import type { StateMachine } from './state-machine.ts';
 const ANSWER_BYTES_PER_TURN = 16 * 1024 * 1024;
 /** And those of one batch: its reply is one body. */
 const ANSWER_BYTES_PER_BATCH = 6 * 1024 * 1024;
+/** Keys that a turn's queries look at, deleted ones included: a listing that finds nothing takes its time as well, 4,096 keys some 10 ms. */
+const EXAMINED_KEYS_PER_TURN = 65_536;
 
 /** What the answers to one batch amount to. */
 export interface AnswerBatch {
@@ -23,6 +25,7 @@ export class Queries {
   readonly #waiting = new Map<number, WaitingQuery>();
   #nextId = 1;
   #turnBytes = 0;
+  #examinedBefore = 0;
   answered = 0;
 
   constructor(stateMachine: StateMachine) {
@@ -31,6 +34,7 @@ export class Queries {
 
   beginTurn(): void {
     this.#turnBytes = 0;
+    this.#examinedBefore = this.#stateMachine.examinedKeys;
   }
 
   /** The id under which the core knows it. */
@@ -49,9 +53,9 @@ export class Queries {
 
   /** From the applied state, now. */
   answer({ query, batch, answer }: WaitingQuery, ageMs: number | null): void {
-    if (this.#turnBytes > ANSWER_BYTES_PER_TURN || batch.answerBytes > ANSWER_BYTES_PER_BATCH) {
-      return answer({ type: 'overloaded' });
-    }
+    const examined = this.#stateMachine.examinedKeys - this.#examinedBefore;
+    const turnIsFull = this.#turnBytes > ANSWER_BYTES_PER_TURN || examined > EXAMINED_KEYS_PER_TURN;
+    if (turnIsFull || batch.answerBytes > ANSWER_BYTES_PER_BATCH) return answer({ type: 'overloaded' });
     this.answered += 1;
     const result = this.#stateMachine.query(query);
     const bytes = approximateBytes(result);

@@ -68,6 +68,8 @@ export interface StateMachine {
    * was superseded (its storage refuses) cannot answer.
    */
   query(query: unknown): unknown;
+  /** Keys that this instance's queries have looked at so far, found or not: the peer answers no more of them in a turn that has many. */
+  readonly examinedKeys: number;
 
   /** Hex digest of the whole logical state; O(1). Equal on every peer that applied the same entries. */
   stateHash(): string;

@@ -254,3 +254,11 @@ describe('the life of a session', () => {
     expect(updates[0]).not.toContain('last_used_ms');
   });
 });
+
+test('what a session makes a command write is counted: all of its replies', () => {
+  const replica = new Replica();
+  for (let seq = 1; seq <= 200; seq += 1) replica.do(remove('a', as('c', seq)));
+  const before = replica.machine.writtenBytes;
+  replica.do(remove('a', as('c', 201)));
+  expect(replica.machine.writtenBytes - before).toBeGreaterThan(200 * 16);
+});

@@ -14,6 +14,7 @@ export interface Add {
 export class Counters implements StateMachine {
   readonly applyVersion = 1;
   readonly writtenBytes = 0;
+  readonly examinedKeys = 0;
   readonly #sql: Sql;
   #logTimeMs = 0;
 
