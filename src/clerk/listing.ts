@@ -6,7 +6,7 @@ import { encodeText, MAX_KEY_BYTES, MAX_PAGE_ITEMS, withQuery } from './request.
 import type { Reply } from './try.ts';
 import { type StoredValue, storedValue } from './value.ts';
 
-/** In a row: each stands for more than 100,000 keys that are deleted, or newer than the listing. */
+/** In a row: each stands for 4,096 keys at least that are deleted, or newer than the listing. */
 const MAX_EMPTY_PAGES = 1000;
 
 /** One key of a listing. */
